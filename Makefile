@@ -1,0 +1,50 @@
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+SERVING_VENV ?= .venv-serving
+EXTRAS ?= dev
+# A second interpreter's environment needs no torch: the serving side and its tests.
+SERVING_PATHS := tests/client tests/rerank tests/backends tests/e2e tests/test_schema.py
+
+.PHONY: setup demo serve test test-serving lint bench bench-load bench-stages clean
+
+setup: $(VENV)/.ready ## install everything into .venv
+
+$(VENV)/.ready: constraints.txt pyproject.toml client/pyproject.toml rerank/pyproject.toml export/pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Endcap needs Python 3.11 or newer")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --disable-pip-version-check --quiet -c constraints.txt -e client -e rerank -e 'export[train,tensorrt]' -e '.[$(EXTRAS)]'
+	touch $@
+
+demo: setup ## build a demo shop and show what Endcap does with it
+	$(BIN)/endcap demo
+
+serve: setup ## the same once, then keep the server up
+	$(BIN)/endcap demo --serve
+
+test: setup lint ## every test
+	$(BIN)/pytest
+
+$(SERVING_VENV)/.ready: constraints.txt pyproject.toml client/pyproject.toml rerank/pyproject.toml export/pyproject.toml
+	$(PYTHON) -m venv $(SERVING_VENV)
+	$(SERVING_VENV)/bin/pip install --disable-pip-version-check --quiet -c constraints.txt -e client -e rerank -e export -e '.[serve,test]'
+	touch $@
+
+test-serving: $(SERVING_VENV)/.ready ## the serving side without torch: make test-serving PYTHON=python3.12
+	$(SERVING_VENV)/bin/pytest -m 'not train' $(SERVING_PATHS)
+
+lint: setup ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy client/endcap_client rerank/endcap_rerank export/endcap_export endcap
+
+bench: bench-stages bench-load ## every benchmark; reports under build/reports
+
+bench-stages: setup
+	$(BIN)/endcap bench stages
+
+bench-load: setup ## 30 s of Locust against the demo server
+	$(BIN)/endcap bench load
+
+clean: ## remove what the verbs above made
+	rm -rf build $(VENV) $(SERVING_VENV) .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,1 @@
+"""Endcap's command line, its launcher of tritonserver and its demo."""

@@ -1,0 +1,19 @@
+"""The ``endcap`` command: every verb in one place."""
+
+from __future__ import annotations
+
+import typer
+
+app = typer.Typer(
+    help="Search and recommendation for shops on NVIDIA Triton.",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_show_locals=False,
+    pretty_exceptions_enable=False,
+)
+bench = typer.Typer(help="Benchmarks; each writes build/reports/NAME.json.", no_args_is_help=True)
+app.add_typer(bench, name="bench")
+
+# Each command module is imported here and registered with one line below:
+# from endcap.commands import build
+# app.command("build")(build.build)

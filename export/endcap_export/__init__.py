@@ -1,0 +1,1 @@
+"""Training, ONNX and TensorRT export, releases and registration of Endcap."""

@@ -1,0 +1,1 @@
+"""Retrieval, personalization, diversity and explanation of Endcap, without Triton or torch."""

@@ -1,0 +1,56 @@
+"""The one settings object, read from the environment by the server's backends and by the CLI."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from endcap_rerank.errors import InvalidInputError
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What an operator may set. Every field is an environment variable ``ENDCAP_`` + its upper-case name.
+
+    Attributes:
+        state: folder of what outlives a release: shoppers' events and catalogue changes.
+        candidates: how many products retrieval hands to ranking.
+        events_per_user: how many of a shopper's latest events are read for a request.
+        data: folder of the real data sets that tests and benchmarks use.
+    """
+
+    state: Path = Path("build/state")
+    candidates: int = 200
+    events_per_user: int = 200
+    data: Path = Path("../shared/data")
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] | None = None) -> Settings:
+        """Read ``ENDCAP_*`` variables.
+
+        Raises:
+            InvalidInputError: a variable has the wrong type or range; the message names it.
+        """
+        env = os.environ if environment is None else environment
+        return cls(
+            state=Path(env.get("ENDCAP_STATE", str(cls.state))),
+            candidates=_integer(env, "ENDCAP_CANDIDATES", cls.candidates, 1, 10_000),
+            events_per_user=_integer(env, "ENDCAP_EVENTS_PER_USER", cls.events_per_user, 1, 100_000),
+            data=Path(env.get("ENDCAP_DATA", str(cls.data))),
+        )
+
+
+def _integer(env: Mapping[str, str], name: str, default: int, low: int, high: int) -> int:
+    raw = env.get(name)
+    if raw is None:
+        return default
+    expected = f"an integer from {low} to {high} is expected"
+    try:
+        value = int(raw)
+    except ValueError:
+        raise InvalidInputError(name, raw, expected) from None
+    if not low <= value <= high:
+        raise InvalidInputError(name, raw, expected)
+    return value

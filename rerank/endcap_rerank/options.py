@@ -1,0 +1,235 @@
+"""The ``options`` document of a request: one JSON object, strictly read.
+
+An unknown or ill-typed option is an error that names it by its path (``options.filters.price_min``).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from endcap_rerank.errors import InvalidInputError
+from endcap_rerank.index.filters import Filters
+from endcap_rerank.schema import MAX_ID_CHARS, MAX_K, MAX_OPTIONS_BYTES
+
+ALGORITHMS = ("dpp", "mmr")
+LANGUAGES = ("en", "zh")
+CAP_NAMES = ("brand", "category", "top_category")
+"""What a cap may count: the brand, the full category path, the root of the category path."""
+FIELDS = (
+    "id", "title", "brand", "category", "price", "currency", "in_stock", "rating", "review_count",
+    "image_url", "description", "attributes", "created_at",
+)  # fmt: skip
+"""The product fields that ``options.fields`` may name."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a caller may ask beyond query, user, k and diversity.
+
+    Attributes:
+        filters: hard conditions on the candidates; None for no condition.
+        pin: item ids to show first, in this order, whatever they score; they obey filters and ``exclude``.
+        bury: item ids to move below every other candidate.
+        exclude: item ids never to show.
+        boost: item id → factor of its relevance (2 doubles it, 0.5 halves it).
+        recent: item ids that the shopper looked at in this session, latest last.
+        shown: item ids already shown (page 1, another shelf); they are left out.
+        caps: most products a ``brand``, ``category`` or ``top_category`` may take.
+        algorithm: ``dpp`` or ``mmr``.
+        fields: product fields to return in ``product``.
+        explain: whether to return the terms of each score.
+        language: of the explanation's sentence, ``en`` or ``zh``.
+        personalize: false ranks as for an unknown shopper.
+        understand: false keeps tags from matching, boosting and filtering.
+    """
+
+    filters: Filters | None = None
+    pin: tuple[str, ...] = ()
+    bury: frozenset[str] = frozenset()
+    exclude: frozenset[str] = frozenset()
+    boost: Mapping[str, float] = field(default_factory=dict)
+    recent: tuple[str, ...] = ()
+    shown: frozenset[str] = frozenset()
+    caps: Mapping[str, int] = field(default_factory=dict)
+    algorithm: str = "dpp"
+    fields: tuple[str, ...] = ()
+    explain: bool = False
+    language: str = "en"
+    personalize: bool = True
+    understand: bool = True
+
+    @classmethod
+    def parse(cls, document: bytes | str | None) -> Options:
+        """Read the JSON document; None and blank give the defaults.
+
+        Raises:
+            InvalidInputError: not JSON, not an object, too large, an unknown option or a wrong value;
+                ``field`` is the option's path.
+        """
+        if document is None or not document:
+            return NO_OPTIONS
+        if len(document) > MAX_OPTIONS_BYTES or (
+            isinstance(document, str) and len(document.encode("utf-8", "surrogatepass")) > MAX_OPTIONS_BYTES
+        ):
+            raise InvalidInputError("options", document, f"at most {MAX_OPTIONS_BYTES} bytes are allowed")
+        if not document.strip():
+            return NO_OPTIONS
+        try:
+            read = json.loads(document, object_pairs_hook=_no_repeats)
+        except InvalidInputError:
+            raise
+        except (ValueError, RecursionError) as error:
+            raise InvalidInputError("options", document, f"a JSON object is expected ({error})") from None
+        return cls.from_mapping(read)
+
+    @classmethod
+    def from_mapping(cls, read: object) -> Options:
+        """Read an already decoded document; errors as for :meth:`parse`."""
+        values = _object("options", read, _READERS)
+        return cls(**{name: _READERS[name](f"options.{name}", value) for name, value in values.items()})
+
+
+def _no_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            raise InvalidInputError(f"options: {name}", value, "the name may stand only once in an object")
+        found[name] = value
+    return found
+
+
+def _object(path: str, value: object, known: Mapping[str, Any]) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise InvalidInputError(path, value, "a JSON object is expected")
+    for name in value:
+        if name not in known:
+            raise InvalidInputError(f"{path}.{name}", value[name], f"known names are {', '.join(known)}")
+    return value
+
+
+def _boolean(path: str, value: object) -> bool:
+    if not isinstance(value, bool):
+        raise InvalidInputError(path, value, "true or false is expected")
+    return value
+
+
+def _number(path: str, value: object, low: float, high: float = math.inf) -> float:
+    expected = (
+        f"a number of at least {low:g} is expected"
+        if high == math.inf
+        else f"a number from {low:g} to {high:g} is expected"
+    )
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise InvalidInputError(path, value, expected)
+    try:
+        number = float(value)
+    except OverflowError:
+        raise InvalidInputError(path, value, expected) from None
+    if not math.isfinite(number) or not low <= number <= high:
+        raise InvalidInputError(path, value, expected)
+    return number
+
+
+def _texts(path: str, value: object) -> tuple[str, ...]:
+    """A list of texts without repetition; one text stands for a list of one."""
+    if isinstance(value, str):
+        value = [value]
+    if not isinstance(value, list):
+        raise InvalidInputError(path, value, "a list of texts is expected")
+    for position, text in enumerate(value):
+        if not isinstance(text, str) or not text.strip():
+            raise InvalidInputError(f"{path}[{position}]", text, "a non-empty text is expected")
+        if len(text) > MAX_ID_CHARS:
+            raise InvalidInputError(
+                f"{path}[{position}]", text, f"at most {MAX_ID_CHARS} characters are allowed"
+            )
+    return tuple(dict.fromkeys(value))
+
+
+def _id_set(path: str, value: object) -> frozenset[str]:
+    return frozenset(_texts(path, value))
+
+
+def _pins(path: str, value: object) -> tuple[str, ...]:
+    pins = _texts(path, value)
+    if len(pins) > MAX_K:
+        raise InvalidInputError(path, value, f"at most {MAX_K} ids are allowed")
+    return pins
+
+
+def _boosts(path: str, value: object) -> dict[str, float]:
+    if not isinstance(value, Mapping):
+        raise InvalidInputError(path, value, "an object of item ids to factors is expected")
+    return {str(name): _number(f"{path}.{name}", factor, 0.0, 100.0) for name, factor in value.items()}
+
+
+def _caps(path: str, value: object) -> dict[str, int]:
+    caps = _object(path, value, dict.fromkeys(CAP_NAMES))
+    for name, limit in caps.items():
+        if isinstance(limit, bool) or not isinstance(limit, int) or limit < 1:
+            raise InvalidInputError(f"{path}.{name}", limit, "an integer of at least 1 is expected")
+    return dict(caps)
+
+
+def _one_of(path: str, value: object, allowed: tuple[str, ...]) -> str:
+    if not isinstance(value, str) or value not in allowed:
+        raise InvalidInputError(path, value, f"one of {', '.join(allowed)} is expected")
+    return value
+
+
+def _fields(path: str, value: object) -> tuple[str, ...]:
+    fields = _texts(path, value)
+    for position, name in enumerate(fields):
+        _one_of(f"{path}[{position}]", name, FIELDS)
+    return fields
+
+
+def _attributes(path: str, value: object) -> dict[str, tuple[str, ...]]:
+    if not isinstance(value, Mapping):
+        raise InvalidInputError(path, value, "an object of attribute names to allowed values is expected")
+    return {str(name): _texts(f"{path}.{name}", allowed) for name, allowed in value.items()}
+
+
+def _filters(path: str, value: object) -> Filters | None:
+    known = ("price_min", "price_max", "brand", "category", "in_stock", "attributes")
+    read = _object(path, value, dict.fromkeys(known))
+    if not read:
+        return None
+    price_min = _number(f"{path}.price_min", read["price_min"], 0.0) if "price_min" in read else None
+    price_max = _number(f"{path}.price_max", read["price_max"], 0.0) if "price_max" in read else None
+    if price_min is not None and price_max is not None and price_min > price_max:
+        raise InvalidInputError(
+            f"{path}.price_min", price_min, f"at most price_max, {price_max:g}, is expected"
+        )
+    return Filters(
+        price_min=price_min,
+        price_max=price_max,
+        brands=_texts(f"{path}.brand", read["brand"]) if "brand" in read else (),
+        categories=_texts(f"{path}.category", read["category"]) if "category" in read else (),
+        in_stock=_boolean(f"{path}.in_stock", read["in_stock"]) if "in_stock" in read else None,
+        attributes=_attributes(f"{path}.attributes", read["attributes"]) if "attributes" in read else {},
+    )
+
+
+_READERS: dict[str, Any] = {
+    "filters": _filters,
+    "pin": _pins,
+    "bury": _id_set,
+    "exclude": _id_set,
+    "boost": _boosts,
+    "recent": _texts,
+    "shown": _id_set,
+    "caps": _caps,
+    "algorithm": lambda path, value: _one_of(path, value, ALGORITHMS),
+    "fields": _fields,
+    "explain": _boolean,
+    "language": lambda path, value: _one_of(path, value, LANGUAGES),
+    "personalize": _boolean,
+    "understand": _boolean,
+}
+
+NO_OPTIONS = Options()

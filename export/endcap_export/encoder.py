@@ -1,0 +1,129 @@
+"""Running an exported encoder with ONNX Runtime, without torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime as ort
+from endcap_rerank.errors import InvalidInputError, ReleaseError
+from endcap_rerank.release import TextSettings
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+Floats = npt.NDArray[np.float32]
+Integers = npt.NDArray[np.int64]
+
+
+class OnnxEncoder:
+    """One exported encoder: word pieces in, query embedding and tag logits out.
+
+    Args:
+        path: an ONNX file with the inputs and outputs of ``endcap_rerank.schema.ENCODE``.
+        threads: intra-op threads; 1 in serving, every core when a catalogue is encoded.
+
+    Raises:
+        ReleaseError: the file cannot be loaded or lacks one of the tensors.
+    """
+
+    def __init__(self, path: Path, threads: int = 1) -> None:
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        try:
+            self._session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # ONNX Runtime raises its own classes, one a status code
+            raise ReleaseError(f"{path}: ONNX Runtime cannot load it ({error})") from error
+        names = {node.name for node in (*self._session.get_inputs(), *self._session.get_outputs())}
+        expected = {"input_ids", "attention_mask", "query_embedding", "tag_logits"}
+        if not expected <= names:
+            raise ReleaseError(f"{path}: has tensors {sorted(names)}; {sorted(expected)} are expected")
+        shapes = {node.name: node.shape for node in self._session.get_outputs()}
+        self.dimension = shapes["query_embedding"][-1]
+        self.label_count = shapes["tag_logits"][-1]
+        if not isinstance(self.dimension, int) or not isinstance(self.label_count, int):
+            raise ReleaseError(
+                f"{path}: output shapes are {shapes}; the last dimension of each must be fixed"
+            )
+
+    def encode(self, input_ids: Integers, attention_mask: Integers) -> tuple[Floats, Floats]:
+        """Encode a padded batch.
+
+        Args:
+            input_ids: int64 [B, T].
+            attention_mask: int64 [B, T], 1 for a word piece and 0 for padding.
+
+        Returns:
+            ``query_embedding`` float32 [B, D] of unit length, ``tag_logits`` float32 [B, T, L].
+
+        Raises:
+            InvalidInputError: the two shapes differ or are not [B, T].
+        """
+        if input_ids.ndim != 2 or input_ids.shape != attention_mask.shape:
+            shapes = (input_ids.shape, attention_mask.shape)
+            raise InvalidInputError("input_ids, attention_mask", shapes, "two arrays of one shape [B, T]")
+        feeds = {
+            "input_ids": input_ids.astype(np.int64, copy=False),
+            "attention_mask": attention_mask.astype(np.int64, copy=False),
+        }
+        embeddings, logits = self._session.run(["query_embedding", "tag_logits"], feeds)
+        return embeddings, logits
+
+
+def encode_texts(
+    encoder: OnnxEncoder,
+    tokenizer: Tokenizer,
+    texts: Sequence[str],
+    text: TextSettings,
+    *,
+    products: bool = True,
+    batch_pieces: int = 1024,
+    progress: Callable[[int], None] | None = None,
+) -> Floats:
+    """Embed many texts, in batches of like length so that little is spent on padding.
+
+    Args:
+        encoder: the exported encoder.
+        tokenizer: the release's tokenizer; its padding and truncation are set here.
+        texts: what to embed, without prefix.
+        text: prefixes and lengths.
+        products: whether the texts are product texts (prefix and length of products) or queries.
+        batch_pieces: word pieces of one batch, padding included; small batches stay in the cache.
+        progress: called after each batch with the number of texts done in it.
+
+    Returns:
+        float32 [len(texts), D], unit length, in the order of ``texts``.
+    """
+    prefix = text.product_prefix if products else text.query_prefix
+    length = text.product_length if products else text.query_length
+    tokenizer.no_padding()
+    tokenizer.enable_truncation(length)
+    encodings = [
+        np.asarray(encoding.ids, np.int64)
+        for encoding in tokenizer.encode_batch_fast([prefix + one for one in texts])
+    ]
+    order = np.argsort([len(ids) for ids in encodings], kind="stable")
+    embeddings = np.empty((len(texts), encoder.dimension), np.float32)
+    start = 0
+    while start < len(order):
+        # Sorted by length: the last of the batch is the longest; grow while the batch stays small.
+        end = start + 1
+        while end < len(order) and (end + 1 - start) * len(encodings[order[end]]) <= batch_pieces:
+            end += 1
+        rows = order[start:end]
+        width = len(encodings[rows[-1]])
+        ids = np.zeros((len(rows), width), np.int64)
+        mask = np.zeros((len(rows), width), np.int64)
+        for position, row in enumerate(rows):
+            ids[position, : len(encodings[row])] = encodings[row]
+            mask[position, : len(encodings[row])] = 1
+        embeddings[rows] = encoder.encode(ids, mask)[0]
+        if progress is not None:
+            progress(len(rows))
+        start = end
+    return embeddings

@@ -1,0 +1,130 @@
+"""One generation of a repository: every Triton model's config and versions, written as one folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from endcap_rerank import schema
+from endcap_rerank.errors import ReleaseError
+from endcap_rerank.release import ENCODER_DIR, Release
+from google.protobuf import text_format
+from tritonclient.grpc import model_config_pb2
+
+CONFIG = "config.pbtxt"
+RELEASE_POINTER = "release.json"
+GENERATION_PREFIX = ".models-"
+
+
+def write_generation(
+    target: Path,
+    templates: Path,
+    release: Release,
+    version: int,
+    precision: str,
+    previous: Path | None,
+    kept: Sequence[int],
+) -> tuple[str, ...]:
+    """Write every model of ``templates`` with ``version`` serving ``release``.
+
+    Args:
+        target: a new folder.
+        templates: ``<model>/config.pbtxt`` and ``<model>/1/model.py``.
+        release: a release that lies in ``releases/`` of the same repository.
+        version: number of the new version.
+        precision: which encoder ``encode`` runs.
+        previous: the generation before, whose versions ``kept`` are taken over.
+        kept: version numbers to take over.
+
+    Returns:
+        The models' names in the order in which a server must load them, ensembles last.
+
+    Raises:
+        ReleaseError: a template is missing or cannot be parsed.
+    """
+    names = sorted(path.parent.name for path in templates.glob(f"*/{CONFIG}"))
+    if not names:
+        raise ReleaseError(f"{templates}: no Triton models; set ENDCAP_MODEL_REPOSITORY to their folder")
+    ensembles = []
+    for name in names:
+        source, model = templates / name, target / name
+        model.mkdir(parents=True)
+        config = read_config(source / CONFIG)
+        if config.platform == "ensemble":
+            ensembles.append(name)
+            # Pinned: a request never meets the tokenizer of one release and the index of another.
+            for step in config.ensemble_scheduling.step:
+                step.model_version = version
+        _set_dims(config, release)
+        (model / CONFIG).write_text(text_format.MessageToString(config), "utf-8")
+        for extra in sorted((source / "configs").glob("*.pbtxt")):
+            alternative = read_config(extra)
+            _set_dims(alternative, release)
+            (model / "configs").mkdir(exist_ok=True)
+            (model / "configs" / extra.name).write_text(text_format.MessageToString(alternative), "utf-8")
+        if previous is not None:
+            for old in kept:
+                if (previous / name / str(old)).is_dir():
+                    _link_tree(previous / name / str(old), model / str(old))
+        _write_version(source / "1", model / str(version), config, release, precision)
+    return (*(name for name in names if name not in ensembles), *ensembles)
+
+
+def read_config(file: Path) -> model_config_pb2.ModelConfig:
+    """Parse a ``config.pbtxt`` as Triton does.
+
+    Raises:
+        ReleaseError: with the parser's line and reason.
+    """
+    try:
+        return text_format.Parse(file.read_text("utf-8"), model_config_pb2.ModelConfig())
+    except text_format.ParseError as error:
+        raise ReleaseError(f"{file}: {error}") from error
+
+
+def _write_version(
+    template: Path,
+    folder: Path,
+    config: model_config_pb2.ModelConfig,
+    release: Release,
+    precision: str,
+) -> None:
+    if template.is_dir():
+        shutil.copytree(template, folder, ignore=shutil.ignore_patterns("__pycache__", ".*", "*.onnx"))
+    else:
+        folder.mkdir()
+    if config.name == schema.ENCODE.name:
+        _link(release.encoder(precision), folder / "model.onnx")
+        if (plan := release.path / ENCODER_DIR / "tensorrt.plan").is_file():
+            _link(plan, folder / "model.plan")
+    if config.backend == "python":
+        pointer = {"release": f"../../../releases/{release.id}"}
+        (folder / RELEASE_POINTER).write_text(json.dumps(pointer), "utf-8")
+
+
+def _set_dims(config: model_config_pb2.ModelConfig, release: Release) -> None:
+    """Put the release's sizes in: Triton's C++ backend wants fixed dims of the ONNX file exactly."""
+    if config.name not in ("", schema.ENCODE.name):
+        return
+    exact = {
+        schema.QUERY_EMBEDDING.name: [release.dimension],
+        schema.TAG_LOGITS.name: [-1, max(1, len(release.labels))],
+    }
+    for output in config.output:
+        if output.name in exact:
+            output.dims[:] = exact[output.name]
+
+
+def _link_tree(source: Path, target: Path) -> None:
+    shutil.copytree(source, target, copy_function=_link, ignore=shutil.ignore_patterns("__pycache__"))
+
+
+def _link(source: str | Path, target: str | Path) -> None:
+    """A hard link where the file system has them: releases are immutable, so a copy would gain nothing."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)

@@ -1,0 +1,283 @@
+"""Registering a release as the next version of every Triton model, and rolling back.
+
+A repository (see ``docs`` and DESIGN.md)::
+
+    models -> .models-7        what tritonserver reads: a link to the current generation
+    .models-7/registry.json    what was registered so far; ``registry.json`` links to it
+    releases/<id>/             the releases that may still be served
+    state/                     stores that outlive a release
+
+A generation is written whole under a temporary name; the one step that changes what is served is the
+rename of the ``models`` link. A crash before it leaves the old generation, a crash after it the new
+one, and never a mixture of the two.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from endcap_rerank.errors import ReleaseError
+from endcap_rerank.index import Index
+from endcap_rerank.release import Release
+
+from endcap_export.generation import GENERATION_PREFIX, write_generation
+from endcap_export.release import sync, sync_tree
+from endcap_export.triton import load_models
+
+KEPT_VERSIONS = 3
+"""Versions of each model, and releases, that stay in the repository."""
+
+MODELS = "models"
+RELEASES = "releases"
+REGISTRY = "registry.json"
+STATE = "state"
+
+
+@dataclass(frozen=True)
+class Registration:
+    """One line of the history: which release became which version."""
+
+    version: int
+    release: str
+    at: str
+    action: str
+    """``register`` or ``rollback``."""
+    precision: str = "int8"
+
+
+def default_templates() -> Path:
+    """Folder of the Triton models' templates: ``ENDCAP_MODEL_REPOSITORY``, else the checkout's."""
+    named = os.environ.get("ENDCAP_MODEL_REPOSITORY")
+    return Path(named) if named else Path(__file__).resolve().parents[2] / "model_repository"
+
+
+def history(repository: Path) -> tuple[Registration, ...]:
+    """What was registered, oldest first; empty for a repository that does not exist yet.
+
+    Raises:
+        ReleaseError: ``registry.json`` is damaged.
+    """
+    file = repository / MODELS / REGISTRY
+    try:
+        return tuple(Registration(**entry) for entry in json.loads(file.read_text("utf-8")))
+    except FileNotFoundError:
+        return ()
+    except (ValueError, TypeError) as error:
+        raise ReleaseError(f"{file}: damaged ({error})") from error
+
+
+def current(repository: Path) -> Registration:
+    """The registration that is served.
+
+    Raises:
+        ReleaseError: nothing is registered.
+    """
+    entries = history(repository)
+    if not entries:
+        raise ReleaseError(f"{repository}: no release is registered; `endcap register` does it")
+    return entries[-1]
+
+
+def register(
+    release_dir: Path,
+    repository: Path,
+    templates: Path | None = None,
+    *,
+    precision: str = "int8",
+    server: str | None = None,
+) -> int:
+    """Make a release the next version of every Triton model.
+
+    Args:
+        release_dir: a release; copied into the repository unless it lies there already.
+        repository: made when absent.
+        templates: the models' ``config.pbtxt`` and ``model.py``; ``default_templates()`` when None.
+        precision: which of the release's encoders is served; fp32 where the release has no int8.
+        server: URL of a running Triton (``localhost:8001`` or ``http://localhost:8000``) that shall
+            load the new version at once.
+
+    Returns:
+        The version number.
+
+    Raises:
+        ReleaseError: the release is damaged, its index was made with another encoder, or the running
+            server refused it; the repository then serves what it served before.
+    """
+    release = Release.open(release_dir, verify=True)
+    _check_index(release)
+    repository.mkdir(parents=True, exist_ok=True)
+    with _exclusive(repository):
+        _copy_release(release, repository / RELEASES)
+        return _switch(repository, release.id, templates, precision, "register", server)
+
+
+def rollback(
+    repository: Path,
+    to: str | None = None,
+    templates: Path | None = None,
+    *,
+    server: str | None = None,
+) -> int:
+    """Return to an earlier release by registering it again as a new version.
+
+    Args:
+        repository: where releases were registered.
+        to: release id; None is the one that was served before the current one. Repeated rollbacks go
+            further back, never to a release that was rolled back from.
+        templates: as in ``register``.
+        server: as in ``register``.
+
+    Returns:
+        The new version number.
+
+    Raises:
+        ReleaseError: there is no such release in the repository, or as in ``register``.
+    """
+    with _exclusive(repository):
+        entries = history(repository)
+        served = _served(entries)
+        if to is None:
+            if len(served) < 2:
+                raise ReleaseError(f"{repository}: no earlier release to return to")
+            to = served[-2]
+        if not (repository / RELEASES / to).is_dir():
+            kept = sorted(path.name for path in (repository / RELEASES).glob("[!.]*"))
+            raise ReleaseError(f"{repository}: no release {to!r}; kept are {', '.join(kept) or 'none'}")
+        Release.open(repository / RELEASES / to, verify=True)
+        precision = next((entry.precision for entry in reversed(entries) if entry.release == to), "int8")
+        return _switch(repository, to, templates, precision, "rollback", server)
+
+
+def _switch(
+    repository: Path, release_id: str, templates: Path | None, precision: str, action: str, server: str | None
+) -> int:
+    entries = history(repository)
+    version = max((entry.version for entry in entries), default=0) + 1
+    release = Release.open(repository / RELEASES / release_id)
+    if precision == "int8" and "int8" not in release.manifest.get("precisions", ("int8",)):
+        precision = "fp32"
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    entry = Registration(version, release_id, now, action, precision)
+    before = _generation(repository)
+    kept = [old.version for old in entries[-(KEPT_VERSIONS - 1) :]]
+    draft = repository / f".draft{GENERATION_PREFIX}{version}"
+    shutil.rmtree(draft, ignore_errors=True)
+    after = repository / f"{GENERATION_PREFIX}{version}"
+    shutil.rmtree(after, ignore_errors=True)
+    try:
+        models = write_generation(
+            draft, templates or default_templates(), release, version, precision, before, kept
+        )
+        document = json.dumps([asdict(one) for one in (*entries, entry)], indent=2)
+        (draft / REGISTRY).write_text(document, "utf-8")
+        sync_tree(draft)
+        draft.rename(after)
+    except BaseException:
+        shutil.rmtree(draft, ignore_errors=True)
+        raise
+    _link(repository, after.name)
+    if server is not None:
+        try:
+            load_models(server, after, models)
+        except ReleaseError as error:
+            if before is None:
+                raise
+            _link(repository, before.name)
+            shutil.rmtree(after, ignore_errors=True)
+            load_models(server, before, models)
+            raise ReleaseError(
+                f"{release_id} was refused, {entries[-1].release} is served on: {error}"
+            ) from error
+    _prune(repository, after.name, (*entries, entry))
+    return version
+
+
+def _link(repository: Path, generation: str) -> None:
+    """Point ``models`` at a generation; the rename is the one step that changes what is served."""
+    models = repository / MODELS
+    if models.exists() and not models.is_symlink():
+        raise ReleaseError(f"{models}: a folder that Endcap did not make; choose another repository")
+    for name, target in ((MODELS, generation), (REGISTRY, f"{MODELS}/{REGISTRY}")):
+        fresh = repository / f".{name}.new"
+        fresh.unlink(missing_ok=True)
+        fresh.symlink_to(target)
+        fresh.replace(repository / name)
+    sync(repository)
+
+
+def _generation(repository: Path) -> Path | None:
+    models = repository / MODELS
+    return repository / models.readlink() if models.is_symlink() else None
+
+
+def _served(entries: Sequence[Registration]) -> list[str]:
+    """Releases as a stack: a rollback to X drops what was registered after X."""
+    stack: list[str] = []
+    for entry in entries:
+        if entry.action == "rollback" and entry.release in stack:
+            del stack[stack.index(entry.release) :]
+        if not stack or stack[-1] != entry.release:
+            stack.append(entry.release)
+    return stack
+
+
+def _prune(repository: Path, generation: str, entries: Sequence[Registration]) -> None:
+    for path in repository.glob(f"*{GENERATION_PREFIX}*"):
+        if path.name != generation:
+            shutil.rmtree(path, ignore_errors=True)
+    kept: list[str] = []
+    for entry in reversed(entries):
+        if entry.release not in kept:
+            kept.append(entry.release)
+    for path in (repository / RELEASES).glob("[!.]*"):
+        # A release that was built here but never registered is not ours to remove.
+        if path.name in kept[KEPT_VERSIONS:]:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _copy_release(release: Release, releases: Path) -> None:
+    target = releases / release.id
+    if target.resolve() == release.path.resolve():
+        return
+    if target.exists():
+        if Release.open(target, verify=True).manifest["checksums"] != release.manifest["checksums"]:
+            raise ReleaseError(f"{target}: another release of that id is there already")
+        return
+    releases.mkdir(exist_ok=True)
+    draft = releases / f".{release.id}.new"
+    shutil.rmtree(draft, ignore_errors=True)
+    try:
+        shutil.copytree(release.path, draft)
+        sync_tree(draft)
+        draft.rename(target)
+    except BaseException:
+        shutil.rmtree(draft, ignore_errors=True)
+        raise
+    sync(releases)
+
+
+def _check_index(release: Release) -> None:
+    made_with = Index.open(release.index).encoder_id
+    if made_with != release.encoder_id:
+        raise ReleaseError(
+            f"{release.path}: the index was made with encoder {made_with[:12]}…, "
+            f"the release's encoder is {release.encoder_id[:12]}…"
+        )
+
+
+@contextlib.contextmanager
+def _exclusive(repository: Path) -> Iterator[None]:
+    """One registration at a time, across processes."""
+    if not repository.is_dir():
+        raise ReleaseError(f"{repository}: no such repository")
+    with (repository / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

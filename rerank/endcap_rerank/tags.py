@@ -43,7 +43,7 @@ class Tag:
 
 
 def is_cjk(char: str) -> bool:
-    """Whether ``char`` belongs to a script written without spaces: Han, kana, full-width forms, their punctuation."""
+    """Whether ``char`` is of a script without spaces: Han, kana, full-width forms, their punctuation."""
     code = ord(char)
     return code >= 0x2E80 and (
         code <= 0x9FFF
@@ -85,7 +85,8 @@ def word_starts(text: str, offsets: Sequence[Sequence[int]] | npt.NDArray[np.int
 
     Args:
         text: the raw query (without the encoder's prefix).
-        offsets: [T, 2] character spans [start, end) in ``text``; (0, 0) for special, prefix and padding pieces.
+        offsets: [T, 2] character spans [start, end) in ``text``; (0, 0) for special, prefix and
+            padding pieces.
 
     Returns:
         bool [T]: true for the first piece of each whitespace-separated word, for every piece that

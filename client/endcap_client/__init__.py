@@ -1,1 +1,44 @@
-"""Client SDK of Endcap."""
+"""Client SDK of Endcap: search, recommend, feedback and catalogue updates over gRPC or HTTP.
+
+Example:
+    >>> from endcap_client import Client
+    >>> with Client("localhost:8001") as shop:                            # doctest: +SKIP
+    ...     result = shop.search("cordless drill", user="ada", k=5)
+    ...     shop.feedback({"user": "ada", "item": result.items[0].id, "event": "click"})
+"""
+
+from endcap_client.async_client import AsyncClient
+from endcap_client.client import Client
+from endcap_client.errors import (
+    AccessDenied,
+    ClientClosed,
+    EndcapError,
+    IncompatibleServer,
+    InvalidRequest,
+    ServerError,
+    Timeout,
+    Unavailable,
+)
+from endcap_client.events import Event
+from endcap_client.options import Filters, Options
+from endcap_client.results import Item, SearchResult, Tag
+
+__all__ = [
+    "AccessDenied",
+    "AsyncClient",
+    "Client",
+    "ClientClosed",
+    "EndcapError",
+    "Event",
+    "Filters",
+    "IncompatibleServer",
+    "InvalidRequest",
+    "Item",
+    "Options",
+    "SearchResult",
+    "ServerError",
+    "Tag",
+    "Timeout",
+    "Unavailable",
+]
+__version__ = "0.1.0"

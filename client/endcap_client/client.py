@@ -1,0 +1,242 @@
+"""The blocking client."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from time import perf_counter
+from types import TracebackType
+from typing import Any, Self, TypeVar, Unpack
+
+from endcap_client import operations, schema
+from endcap_client.errors import ClientClosed, Timeout, Unavailable
+from endcap_client.events import Event
+from endcap_client.operations import Operation
+from endcap_client.options import Options
+from endcap_client.results import SearchResult
+from endcap_client.transport import Target, connect, deadline
+
+T = TypeVar("T")
+
+
+class Client:
+    """Talks to one Endcap server. Make one, keep it, share it.
+
+    Thread-safe: any number of threads may call any method at once (gRPC: one channel; HTTP: a connection
+    per call in flight). After ``fork()`` make a new one in the child. It starts no threads of its own.
+
+    Args:
+        url: ``host:port``; by default port 8001 of localhost for gRPC and 8000 for HTTP.
+        protocol: ``"grpc"`` (default, faster) or ``"http"``.
+        timeout: deadline of a call in seconds; each method takes another one as ``timeout=``.
+        headers: sent with every call, e.g. an API key.
+
+    Raises:
+        InvalidRequest: an argument cannot be used. No connection is made before the first call.
+
+    Example:
+        >>> with Client("localhost:8001") as shop:                        # doctest: +SKIP
+        ...     for item in shop.search("cordless drill", user="ada", k=5, filters={"price_max": 100}):
+        ...         print(item.id, item.score)
+    """
+
+    def __init__(
+        self,
+        url: str | None = None,
+        protocol: str = "grpc",
+        *,
+        timeout: float = 5.0,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        self._target = Target.validated(url, protocol, timeout, headers)
+        self._transport = connect(self._target)
+        self._closed = False
+
+    def search(
+        self,
+        query: str,
+        *,
+        user: str | None = None,
+        k: int = schema.DEFAULT_K,
+        diversity: float | None = None,
+        timeout: float | None = None,
+        **options: Unpack[Options],
+    ) -> SearchResult:
+        """The products for a query, best first.
+
+        Args:
+            query: what the shopper typed.
+            user: the shopper's id; None or an id never seen gives an answer that is not personalized.
+            k: how many products.
+            diversity: 0 for relevance only, 1 for the most diverse list; None for the server's default.
+            timeout: deadline of this call in seconds.
+            **options: see :class:`~endcap_client.options.Options`.
+
+        Raises:
+            InvalidRequest: the server refuses a field; ``.field`` names it.
+            EndcapError: see :mod:`endcap_client.errors`.
+
+        Example:
+            >>> shop.search("red dress", caps={"brand": 2}, explain=True)  # doctest: +SKIP
+        """
+        return self._run(operations.search((query,), user, k, diversity, options), timeout)[0]
+
+    def search_many(
+        self,
+        queries: Sequence[str],
+        *,
+        user: str | Sequence[str | None] | None = None,
+        k: int = schema.DEFAULT_K,
+        diversity: float | None = None,
+        timeout: float | None = None,
+        **options: Unpack[Options],
+    ) -> list[SearchResult]:
+        """:meth:`search` for several queries in one request (long lists: several requests in turn).
+
+        Args:
+            queries: the queries; results come in their order.
+            user: one shopper for all, or one for each query (None among them: not personalized).
+            k, diversity, timeout, options: as in :meth:`search`, the same for all; the deadline
+                holds for each request.
+
+        Raises:
+            InvalidRequest: one query that cannot be used refuses its whole request.
+            EndcapError: see :mod:`endcap_client.errors`.
+        """
+        results: list[SearchResult] = []
+        for operation in operations.search_many(queries, user, k, diversity, options):
+            batch = self._run(operation, timeout)
+            results += batch
+        return results
+
+    def recommend(
+        self,
+        user: str | None = None,
+        item: str | None = None,
+        *,
+        k: int = schema.DEFAULT_K,
+        diversity: float | None = None,
+        timeout: float | None = None,
+        **options: Unpack[Options],
+    ) -> SearchResult:
+        """Products for a shopper without a query: by their taste, by a product they look at, or both.
+
+        With neither, what is popular.
+
+        Raises:
+            InvalidRequest: the catalogue has no such item, or another field is refused.
+            EndcapError: see :mod:`endcap_client.errors`.
+        """
+        return self._run(operations.recommend(user, item, k, diversity, options), timeout)[0]
+
+    def similar(
+        self,
+        item: str,
+        *,
+        user: str | None = None,
+        k: int = schema.DEFAULT_K,
+        diversity: float | None = None,
+        timeout: float | None = None,
+        **options: Unpack[Options],
+    ) -> SearchResult:
+        """Products like this one; with ``user``, in the order that suits the shopper.
+
+        Raises:
+            InvalidRequest: the catalogue has no such item, or another field is refused.
+            EndcapError: see :mod:`endcap_client.errors`.
+        """
+        return self._run(operations.recommend(user, item, k, diversity, options), timeout)[0]
+
+    def feedback(
+        self,
+        events: Event | Mapping[str, Any] | Iterable[Event | Mapping[str, Any]],
+        *,
+        timeout: float | None = None,
+    ) -> int:
+        """Tell the server what shoppers did; the next answer of those shoppers takes it into account.
+
+        Args:
+            events: one event or several, as :class:`~endcap_client.events.Event` or mappings of its fields.
+            timeout: deadline per request in seconds.
+
+        Returns:
+            How many events were stored: an ``event_id`` that is stored already may not count again.
+
+        Raises:
+            InvalidRequest: an event cannot be used; nothing of its request is stored.
+            EndcapError: see :mod:`endcap_client.errors`.
+
+        Example:
+            >>> shop.feedback({"user": "ada", "item": "p-17", "event": "click"})  # doctest: +SKIP
+            1
+        """
+        return sum([self._run(operation, timeout) for operation in operations.feedback(events)])
+
+    def upsert(
+        self, products: Mapping[str, Any] | Iterable[Mapping[str, Any]], *, timeout: float | None = None
+    ) -> int:
+        """Put products into the running catalogue, or replace them; found from the next request on.
+
+        Args:
+            products: one product or several, as mappings with the columns of ``products``
+                (``id``, ``title`` …).
+            timeout: deadline per request in seconds.
+
+        Returns:
+            How many were accepted.
+
+        Raises:
+            InvalidRequest: a product cannot be used; the message names the column.
+            EndcapError: see :mod:`endcap_client.errors`.
+        """
+        return sum([self._run(operation, timeout) for operation in operations.upsert(products)])
+
+    def delete(self, ids: str | Iterable[str], *, timeout: float | None = None) -> int:
+        """Take products out of the running catalogue; gone from the next request on.
+
+        Returns:
+            How many were accepted.
+
+        Raises:
+            EndcapError: see :mod:`endcap_client.errors`.
+        """
+        return sum([self._run(operation, timeout) for operation in operations.delete(ids)])
+
+    def ready(self, *, timeout: float | None = None) -> bool:
+        """Whether the server answers searches. False, not an error, while nobody answers at all.
+
+        Raises:
+            AccessDenied, IncompatibleServer: waiting would not help.
+        """
+        seconds = self._deadline(timeout)
+        try:
+            return self._transport.ready(schema.SEARCH, seconds)
+        except (Unavailable, Timeout):
+            return False
+
+    def close(self) -> None:
+        """Give up the connections. Closing twice is fine."""
+        if not self._closed:
+            self._closed = True
+            self._transport.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Client({self._target.url!r}, {self._target.protocol!r})"
+
+    def _run(self, operation: Operation[T], timeout: float | None) -> T:
+        seconds = self._deadline(timeout)
+        start = perf_counter()
+        answer = self._transport.infer(operation, seconds)
+        return operation.read(answer, perf_counter() - start)
+
+    def _deadline(self, timeout: float | None) -> float:
+        if self._closed:
+            raise ClientClosed(f"{self!r} is closed")
+        return self._target.timeout if timeout is None else deadline(timeout)

@@ -1,0 +1,51 @@
+"""gRPC for asyncio, on ``tritonclient.grpc.aio``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tritonclient.grpc.aio import InferenceServerClient
+from tritonclient.utils import InferenceServerException
+
+from endcap_client.failures import error_from
+from endcap_client.grpc_channel import CHANNEL_ARGUMENTS, request_inputs, requested_outputs
+from endcap_client.operations import Answer, Operation
+from endcap_client.transport import Target
+
+
+class AsyncGrpcTransport:
+    """One channel on the running event loop."""
+
+    def __init__(self, target: Target) -> None:
+        self._url = target.url
+        self._headers = dict(target.headers) or None
+        self._client = InferenceServerClient(target.url, channel_args=CHANNEL_ARGUMENTS)
+
+    async def infer(self, operation: Operation[Any], timeout: float) -> Answer:
+        """See :class:`~endcap_client.transport.AsyncTransport`."""
+        try:
+            result = await self._client.infer(
+                operation.model,
+                request_inputs(operation),
+                outputs=requested_outputs(operation.outputs),
+                headers=self._headers,
+                client_timeout=timeout,
+            )
+        except InferenceServerException as error:
+            raise error_from(error.status(), error.message(), url=self._url) from error
+        answer: Answer = result.as_numpy
+        return answer
+
+    async def ready(self, model: str, timeout: float) -> bool:
+        """See :class:`~endcap_client.transport.AsyncTransport`."""
+        try:
+            return bool(
+                await self._client.is_server_ready(headers=self._headers, client_timeout=timeout)
+                and await self._client.is_model_ready(model, headers=self._headers, client_timeout=timeout)
+            )
+        except InferenceServerException as error:
+            raise error_from(error.status(), error.message(), url=self._url) from error
+
+    async def close(self) -> None:
+        """Close the channel."""
+        await self._client.close()

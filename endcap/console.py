@@ -7,9 +7,8 @@ from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
 import typer
-from rich.console import Console
-
 from endcap_rerank.errors import EndcapError
+from rich.console import Console
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -34,7 +33,7 @@ def reports_errors(command: Callable[P, R]) -> Callable[P, R]:
         except KeyboardInterrupt:
             raise typer.Exit(130) from None
         except _expected() as error:
-            # Messages hold user input and paths: no markup, no highlighting, no wrapping in the middle of a path.
+            # Messages hold user input and paths: no markup, no wrapping in the middle of a path.
             errors.print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
             raise typer.Exit(1) from None
 
@@ -45,5 +44,4 @@ def _expected() -> tuple[type[Exception], ...]:
     """Endcap's two error trees; the SDK's stands alone because the SDK depends on nothing of Endcap."""
     import endcap_client
 
-    client_error = getattr(endcap_client, "EndcapClientError", None)
-    return (EndcapError,) if client_error is None else (EndcapError, client_error)
+    return (EndcapError, endcap_client.EndcapError)

@@ -20,7 +20,7 @@ _FIELD = re.compile(r"^(?P<field>[A-Za-z_].{0,300}?)(?: \(row \d+\))?: got .*; "
 _TENSOR = re.compile(r"(?:input|tensor) '(?P<field>\w+)'")
 _PREFIX = re.compile(r"^(?:in ensemble '[^']*', |\[request id: [^\]]*\] )+")
 _HTTP_ON_GRPC = re.compile(
-    r"http1\.x|HTTP/1|http2 settings frame|content-type|Missing :status", re.IGNORECASE
+    r"http1\.x|HTTP/1|settings frame|parsing HTTP/2|content-type|Missing :status", re.IGNORECASE
 )
 
 _BY_HTTP_STATUS = {

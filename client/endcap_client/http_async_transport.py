@@ -63,7 +63,8 @@ class AsyncHttpTransport:
             raise error_from(error.status(), error.message(), url=self._url) from error
         except aiohttp.ClientConnectionError as error:
             raise Unavailable(f"{self._url}: {error}") from error
-        except aiohttp.ClientError as error:
+        except (aiohttp.ClientError, ValueError, KeyError, TypeError) as error:
+            # tritonclient lets the errors of a parser through when the answer is not Triton's.
             raise IncompatibleServer(
-                f"{self._url}: does not speak HTTP ({error!r}); is it the port of another protocol?"
+                f"{self._url}: does not speak Triton over HTTP ({error!r}); is it the port of another protocol?"
             ) from error

@@ -134,8 +134,10 @@ def _ranking(
     options: Mapping[str, Any],
 ) -> Operation[list[SearchResult]]:
     if user is not None:
-        # A row without a shopper in a batch with some is the empty id: not personalized.
-        users: Sequence[str] = (user,) * rows if isinstance(user, str) else [each or "" for each in user]
+        users: Sequence[object] = (user,) * rows
+        if isinstance(user, (list, tuple)):
+            # A row without a shopper in a batch with some is the empty id: not personalized.
+            users = ["" if each is None else each for each in user]
         inputs.append(("user", "BYTES", _texts("user", users)))
     inputs.append(("k", "INT32", np.full((rows, 1), _integer("k", k), np.int32)))
     if diversity is not None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import typer
 
+from endcap.commands import demo_data
+
 app = typer.Typer(
     help="Search and recommendation for shops on NVIDIA Triton.",
     no_args_is_help=True,
@@ -17,3 +19,4 @@ app.add_typer(bench, name="bench")
 # Each command module is imported here and registered with one line below:
 # from endcap.commands import build
 # app.command("build")(build.build)
+app.command("demo-data")(demo_data.demo_data)

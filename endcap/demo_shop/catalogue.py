@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from endcap_rerank.product import CATEGORY_SEPARATOR, Product
 
 from endcap.demo_shop.structure import DEPARTMENTS, LEAVES, MATERIAL_PRICE, MATERIALS, PALETTES, LeafShape
 from endcap.demo_shop.words import Language
+
+Array = npt.NDArray[Any]
 
 NOW = 1_793_491_200.0
 """The shop's "today", 2026-11-01 UTC in seconds: fixed, so that the same seed gives the same bytes."""
@@ -95,7 +100,7 @@ def make_articles(
 def _article(
     language: Language,
     brands: list[Brand],
-    share: dict[str, np.ndarray],
+    share: dict[str, Array],
     leaf: int,
     item_id: str,
     rng: np.random.Generator,
@@ -154,7 +159,7 @@ def _price(
     price = max(price * language.exchange, 2.0)
     if language.code == "zh":
         return float(max(round(price) - 0.1, 1.0)) if price < 100 else float(round(price))
-    return round(np.floor(price) + float(rng.choice([0.99, 0.49, 0.95, 0.0], p=[0.6, 0.15, 0.15, 0.1])), 2)
+    return round(math.floor(price) + float(rng.choice([0.99, 0.49, 0.95, 0.0], p=[0.6, 0.15, 0.15, 0.1])), 2)
 
 
 def _product(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from endcap.demo_shop.catalogue import Article
+from endcap.demo_shop.catalogue import Array, Article
 from endcap.demo_shop.queries import Query, Wants
 from endcap.demo_shop.structure import COLOR_FAMILIES, LEAVES
 
@@ -21,16 +21,16 @@ NEAR_PRICE = 1.15
 class Truth:
     """The articles' truth as columns, one row a product."""
 
-    leaf: np.ndarray
-    aisle: np.ndarray
-    department: np.ndarray
-    brand: np.ndarray
-    color: np.ndarray
-    family: np.ndarray
-    material: np.ndarray
-    occasion: np.ndarray
-    measure: np.ndarray
-    price: np.ndarray
+    leaf: Array
+    aisle: Array
+    department: Array
+    brand: Array
+    color: Array
+    family: Array
+    material: Array
+    occasion: Array
+    measure: Array
+    price: Array
     modifiers: tuple[tuple[str, ...], ...]
 
     @classmethod
@@ -51,7 +51,7 @@ class Truth:
         )
 
 
-def grades(truth: Truth, wants: Wants) -> np.ndarray:
+def grades(truth: Truth, wants: Wants) -> Array:
     """Grade of every product for a query, int [N].
 
     3: the right kind of product and everything asked for holds. 2: something is missed, but at
@@ -77,9 +77,9 @@ def grades(truth: Truth, wants: Wants) -> np.ndarray:
     return result
 
 
-def _met(truth: Truth, wants: Wants) -> list[np.ndarray]:
+def _met(truth: Truth, wants: Wants) -> list[Array]:
     """How far each thing asked for holds, one float [N] array from 0 to 1 each."""
-    met: list[np.ndarray] = []
+    met: list[Array] = []
     if wants.brand >= 0:
         met.append((truth.brand == wants.brand).astype(float))
     if wants.color:
@@ -118,9 +118,7 @@ def judge(
     return judged
 
 
-def _hard_first(
-    truth: Truth, rows: np.ndarray, department: str, most: int, rng: np.random.Generator
-) -> np.ndarray:
+def _hard_first(truth: Truth, rows: Array, department: str, most: int, rng: np.random.Generator) -> Array:
     """Half of the irrelevant products come from the same department, so that they are not all trivial."""
     near = rows[truth.department[rows] == department]
     far = rows[truth.department[rows] != department]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from endcap.demo_shop.catalogue import DAY, NOW, Article, Brand
+from endcap.demo_shop.catalogue import DAY, NOW, Array, Article, Brand
 from endcap.demo_shop.judgments import Truth
 from endcap.demo_shop.queries import Query
 from endcap.demo_shop.structure import DEPARTMENTS, LEAVES
@@ -107,12 +107,13 @@ class _Shop:
             if query.wants.leaf >= 0:
                 self._queries.setdefault(query.wants.leaf, []).append(query)
 
-    def utility(self, shopper: Shopper, rows: np.ndarray) -> np.ndarray:
+    def utility(self, shopper: Shopper, rows: Array) -> Array:
         """How much the shopper likes each product, float [n]: brand, price tier, colour, general appeal."""
         loved = np.isin(self._truth.brand[rows], shopper.brands)
         tier = 1.0 - np.abs(self._tiers[self._truth.brand[rows]] - shopper.tier)
         color = self._truth.color[rows] == shopper.color
-        return 1.8 * loved + 0.7 * tier + 0.9 * color + self._appeal[rows]
+        liking: Array = 1.8 * loved + 0.7 * tier + 0.9 * color + self._appeal[rows]
+        return liking
 
     def visits(self, shopper: Shopper, rng: np.random.Generator) -> list[ShopEvent]:
         """All events of a shopper."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from endcap.commands import demo_data
+from endcap.commands import demo_data, report
 
 app = typer.Typer(
     help="Search and recommendation for shops on NVIDIA Triton.",
@@ -20,3 +20,4 @@ app.add_typer(bench, name="bench")
 # from endcap.commands import build
 # app.command("build")(build.build)
 app.command("demo-data")(demo_data.demo_data)
+app.command("report")(report.report)

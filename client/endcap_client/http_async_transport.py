@@ -66,5 +66,5 @@ class AsyncHttpTransport:
         except (aiohttp.ClientError, ValueError, KeyError, TypeError) as error:
             # tritonclient lets the errors of a parser through when the answer is not Triton's.
             raise IncompatibleServer(
-                f"{self._url}: does not speak Triton over HTTP ({error!r}); is it the port of another protocol?"
+                f"{self._url}: no Triton over HTTP ({error!r}); is it the port of another protocol?"
             ) from error

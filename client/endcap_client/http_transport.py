@@ -81,7 +81,7 @@ class HttpTransport:
             except http.client.HTTPException as error:
                 connection.close()
                 raise IncompatibleServer(
-                    f"{self._url}: does not speak Triton over HTTP ({error!r}); is it the port of another protocol?"
+                    f"{self._url}: no Triton over HTTP ({error!r}); is it the port of another protocol?"
                 ) from error
             except OSError as error:
                 connection.close()

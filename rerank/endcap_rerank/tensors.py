@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from endcap_rerank.errors import InvalidInputError
+from endcap_rerank.events_store import Event
 from endcap_rerank.product import Product
 from endcap_rerank.requests import Ranked, RecommendRequest, SearchRequest
 
@@ -98,6 +99,19 @@ def number(tensors: Tensors, name: str, row: int) -> Any:
     """One element of a numeric tensor [B, 1] as a Python number; None when the request left it out."""
     array = tensors.get(name)
     return None if array is None else array[row, 0].item()
+
+
+def event(tensors: Tensors, row: int) -> Event:
+    """One row of ``feedback``'s inputs (``endcap_rerank.schema.FEEDBACK``)."""
+    return Event.validated(
+        text(tensors, "user", row) or "",
+        text(tensors, "item", row) or "",
+        text(tensors, "event", row) or "",
+        number(tensors, "timestamp", row),
+        query=text(tensors, "query", row),
+        position=number(tensors, "position", row),
+        event_id=text(tensors, "event_id", row),
+    )
 
 
 def catalog_upsert(tensors: Tensors, row: int) -> Product:

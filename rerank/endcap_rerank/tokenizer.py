@@ -91,7 +91,7 @@ class QueryTokenizer:
             offsets[row, :size] = encoding.offsets
         if prefix:
             offsets -= len(prefix)
-            # A first piece may begin at the space that ends the prefix; one that ends inside it is the prefix.
+            # A first piece may begin at the space that ends the prefix; one that ends in it is prefix.
             np.maximum(offsets, 0, out=offsets)
         return Tokens(input_ids, attention_mask, offsets)
 

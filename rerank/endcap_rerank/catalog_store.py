@@ -1,0 +1,218 @@
+"""Changes of the catalogue since its release, kept in SQLite and seen by every process.
+
+The store keeps the latest state of each changed product, so it grows with the number of *different*
+products changed, not with the number of changes. It is meant for up to some 10,000 of them between two
+releases: every process holds the changed products in memory and compares their vectors one by one.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from endcap_rerank.errors import InvalidInputError, StoreError
+from endcap_rerank.product import Product
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS changes (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    document TEXT,           -- NULL: the product is deleted
+    embedding BLOB,          -- float32, little-endian
+    encoder_id TEXT
+)
+"""
+# REPLACE removes the older row of the product, and AUTOINCREMENT never gives a number twice.
+_PUT = "INSERT OR REPLACE INTO changes (id, document, embedding, encoder_id) VALUES (?, ?, ?, ?)"
+
+
+@dataclass(frozen=True)
+class Change:
+    """The latest state of a changed product.
+
+    Attributes:
+        seq: place in the order of changes.
+        product: None when the product was deleted.
+        embedding: float32 [D] of the encoder ``encoder_id``; None when the product was deleted.
+    """
+
+    seq: int
+    id: str
+    product: Product | None
+    embedding: NDArray[np.float32] | None
+    encoder_id: str
+
+
+class CatalogStore:
+    """Upserts and deletes of products. Several processes may read and write at once.
+
+    A call that returns has its changes on the disk (WAL, ``synchronous=FULL``); a call that raises has
+    changed nothing. One object may be used by several threads.
+
+    Args:
+        path: the database; it and its folder are created.
+        timeout: seconds to wait for another process's write.
+
+    Raises:
+        StoreError: the database cannot be opened.
+    """
+
+    def __init__(self, path: Path, *, timeout: float = 5.0) -> None:
+        self.path = path
+        self._lock = threading.Lock()
+        self._own_writes = 0
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._connection = _open(path, timeout)
+        except (sqlite3.Error, OSError) as error:
+            raise StoreError(f"{path}: the catalogue store cannot be opened ({error})") from error
+
+    def upsert(self, items: Iterable[tuple[Product, NDArray[np.float32]]], encoder_id: str) -> int:
+        """Add or replace products, all of them or none.
+
+        Args:
+            items: each product with its L2-normalized vector [D] of the encoder ``encoder_id``.
+
+        Returns:
+            How many were given.
+
+        Raises:
+            InvalidInputError: a vector is not a finite row of numbers.
+            StoreError: nothing was stored (disk full, database locked or damaged).
+        """
+        rows = [
+            (
+                product.id,
+                json.dumps(product.as_mapping(), ensure_ascii=False, separators=(",", ":")),
+                checked_vector("embedding", embedding).astype("<f4").tobytes(),
+                encoder_id,
+            )
+            for product, embedding in items
+        ]
+        self._write(rows)
+        return len(rows)
+
+    def delete(self, ids: Sequence[str]) -> int:
+        """Take products out of the catalogue, all of them or none; unknown ids do no harm.
+
+        Returns:
+            How many were given.
+
+        Raises:
+            StoreError: nothing was stored.
+        """
+        self._write([(item_id, None, None, None) for item_id in ids])
+        return len(ids)
+
+    def version(self) -> tuple[int, int]:
+        """A value that differs whenever something may have been written since; microseconds.
+
+        Raises:
+            StoreError: the database cannot be read.
+        """
+        with self._reading() as connection:
+            (others,) = connection.execute("PRAGMA data_version").fetchone()
+            return others, self._own_writes
+
+    def changes_since(self, seq: int) -> list[Change]:
+        """The latest state of each product changed after ``seq``, in the order of the changes.
+
+        Raises:
+            StoreError: the database cannot be read.
+        """
+        with self._reading() as connection:
+            rows = connection.execute(
+                "SELECT seq, id, document, embedding, encoder_id FROM changes WHERE seq > ? ORDER BY seq",
+                (seq,),
+            ).fetchall()
+        return [
+            Change(
+                seq=number,
+                id=item_id,
+                product=None if document is None else Product(**json.loads(document)),
+                embedding=None if embedding is None else np.frombuffer(embedding, "<f4"),
+                encoder_id=encoder_id or "",
+            )
+            for number, item_id, document, embedding, encoder_id in rows
+        ]
+
+    def __len__(self) -> int:
+        """How many products differ from the release, deleted ones included."""
+        with self._reading() as connection:
+            return int(connection.execute("SELECT count(*) FROM changes").fetchone()[0])
+
+    def close(self) -> None:
+        """Close the database."""
+        with self._lock:
+            self._connection.close()
+
+    def _write(self, rows: list[tuple[str, str | None, bytes | None, str | None]]) -> None:
+        if not rows:
+            return
+        with self._lock:
+            try:
+                self._connection.execute("BEGIN IMMEDIATE")
+                try:
+                    self._connection.executemany(_PUT, rows)
+                    self._connection.execute("COMMIT")
+                except BaseException:
+                    if self._connection.in_transaction:
+                        self._connection.execute("ROLLBACK")
+                    raise
+            except sqlite3.Error as error:
+                raise StoreError(f"{self.path}: the change was not stored ({error})") from error
+            self._own_writes += 1  # data_version tells of other connections only
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        with self._lock:
+            try:
+                yield self._connection
+            except sqlite3.Error as error:
+                raise StoreError(f"{self.path}: the catalogue store cannot be read ({error})") from error
+
+
+def checked_vector(
+    field: str, vector: NDArray[np.float32], dimension: int | None = None
+) -> NDArray[np.float32]:
+    """``vector`` as contiguous float32 [D].
+
+    Raises:
+        InvalidInputError: another shape or size, or values that are not finite; names ``field``.
+    """
+    array = np.ascontiguousarray(vector, np.float32)
+    if array.ndim != 1 or array.size == 0 or (dimension is not None and array.size != dimension):
+        size = "D" if dimension is None else dimension
+        raise InvalidInputError(field, np.shape(vector), f"one vector of {size} numbers is expected")
+    if not np.isfinite(array).all():
+        raise InvalidInputError(field, "NaN or infinity", "finite numbers are expected")
+    return array
+
+
+def _open(path: Path, timeout: float) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, timeout=timeout, isolation_level=None, check_same_thread=False)
+    try:
+        give_up = time.monotonic() + timeout
+        while True:
+            try:
+                # Two processes that switch a new database to WAL at once collide without waiting.
+                connection.execute("PRAGMA journal_mode = WAL")
+                connection.execute("PRAGMA synchronous = FULL")
+                connection.execute(_SCHEMA)
+                return connection
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error) or time.monotonic() > give_up:
+                    raise
+                time.sleep(0.01)
+    except BaseException:
+        connection.close()
+        raise

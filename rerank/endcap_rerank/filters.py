@@ -1,0 +1,107 @@
+"""Which products a request admits."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from endcap_rerank.errors import InvalidInputError
+
+if TYPE_CHECKING:  # the index package imports this module
+    from endcap_rerank.index.catalog import Columns
+    from endcap_rerank.index.vocabulary import CategoryTree, Vocabulary
+
+
+class Segment(Protocol):
+    """A part of the catalogue that can be filtered: the base, or the changes since."""
+
+    @property
+    def columns(self) -> Columns:
+        """One value a position; may be longer than the segment."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def attribute_rows(self, name: str, value: str) -> NDArray[Any]:
+        """Positions whose attribute ``name`` is ``value``."""
+        ...
+
+
+@dataclass(frozen=True)
+class Filters:
+    """Conditions that all must hold.
+
+    Attributes:
+        price_min, price_max: inclusive; with either, a product without a price is left out.
+        brands: any of these; case does not matter.
+        categories: in the subtree of any of these paths ``A > B``, counted from the root.
+        in_stock: when true, only what is in stock; when false, stock does not matter.
+        attributes: for each name, any of its values; case does not matter.
+        exclude: product ids that are left out.
+
+    Raises:
+        InvalidInputError: a price limit is not a number, or the lower exceeds the upper.
+    """
+
+    price_min: float | None = None
+    price_max: float | None = None
+    brands: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
+    in_stock: bool = False
+    attributes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    exclude: frozenset[str] = frozenset()
+
+    def __post_init__(self) -> None:
+        for name in ("price_min", "price_max"):
+            limit = getattr(self, name)
+            if limit is not None and math.isnan(limit):
+                raise InvalidInputError(f"filters.{name}", limit, "a number is expected")
+        if self.price_min is not None and self.price_max is not None and self.price_min > self.price_max:
+            raise InvalidInputError(
+                "filters.price_max",
+                self.price_max,
+                f"at least filters.price_min, {self.price_min}, is expected",
+            )
+
+    def passing(
+        self, segment: Segment, brands: Vocabulary, categories: CategoryTree
+    ) -> NDArray[np.bool_] | None:
+        """Which positions of a segment pass: bool [len(segment)], or None when no condition is set.
+
+        ``exclude`` is not looked at: ids are resolved across segments by the caller.
+
+        Args:
+            brands, categories: the names behind the codes of the segment's columns.
+        """
+        conditions: list[NDArray[np.bool_]] = []
+        count = len(segment)
+        columns = segment.columns
+        if self.price_min is not None:
+            conditions.append(columns.price[:count] >= self.price_min)
+        if self.price_max is not None:
+            conditions.append(columns.price[:count] <= self.price_max)
+        if self.in_stock:
+            conditions.append(columns.in_stock[:count])
+        if self.brands:
+            wanted = np.zeros(len(brands) + 1, bool)  # the last one answers for code -1, no brand
+            wanted[[code for brand in self.brands if (code := brands.code(brand)) >= 0]] = True
+            conditions.append(wanted[columns.brand[:count]])
+        if self.categories:
+            subtrees = [categories.subtree(categories.code(path)) for path in self.categories]
+            conditions.append(np.logical_or.reduce(subtrees)[columns.category[:count]])
+        for name, values in self.attributes.items():
+            having = np.zeros(count, bool)
+            for value in values:
+                having[segment.attribute_rows(name, value)] = True
+            conditions.append(having)
+        if not conditions:
+            return None
+        result = conditions[0].copy()
+        for condition in conditions[1:]:
+            result &= condition
+        return result

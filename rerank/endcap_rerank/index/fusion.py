@@ -1,0 +1,79 @@
+"""One score from the dense and the lexical one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from endcap_rerank.index.selection import best
+
+LEXICAL_WEIGHT = 0.3
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """What retrieval hands to ranking, best fused score first; parallel arrays of length n.
+
+    Attributes:
+        rows: int64.
+        dense: cosine similarity with the query, 0 where a product has no comparable vector.
+        lexical: BM25, 0 where no term matches.
+        fused: in [0, 1], normalized within this request.
+    """
+
+    rows: NDArray[np.int64]
+    dense: NDArray[np.float32]
+    lexical: NDArray[np.float32]
+    fused: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+def fuse(
+    rows: NDArray[np.int64],
+    dense: NDArray[np.float32],
+    lexical: NDArray[np.float32],
+    count: int,
+    *,
+    lexical_weight: float = LEXICAL_WEIGHT,
+    comparable: NDArray[np.bool_] | None = None,
+) -> Candidates:
+    """The ``count`` best of the candidates by a weighted sum of both normalized scores.
+
+        fused = (1 − w) · (dense − min) / (max − min)  +  w · lexical / max
+
+    Minimum and maximum are over the candidates of the request (Bruch et al., "An Analysis of Fusion
+    Functions for Hybrid Retrieval", 2023: a convex combination beats rank fusion, and BM25's lower
+    bound is 0 by its definition). Equal scores are ordered by row.
+
+    Args:
+        rows: [n], distinct and ascending.
+        dense, lexical: [n], both scores of each candidate.
+        lexical_weight: w in [0, 1].
+        comparable: bool [n], false where a product has no vector of this encoder: such a one gets the
+            lowest dense part and leaves the minimum to the others.
+    """
+    if comparable is None or comparable.all():
+        closeness = _spread(dense)
+    else:
+        closeness = np.zeros_like(dense)
+        closeness[comparable] = _spread(dense[comparable])
+    fused = (1.0 - lexical_weight) * closeness + lexical_weight * _share(lexical)
+    fused = fused.astype(np.float32, copy=False)
+    order = best(fused, count)
+    return Candidates(rows[order], dense[order], lexical[order], fused[order])
+
+
+def _spread(scores: NDArray[np.float32]) -> NDArray[np.float32]:
+    low, high = scores.min(initial=np.inf), scores.max(initial=-np.inf)
+    if not high > low:
+        return np.ones_like(scores)
+    return (scores - low) / (high - low)
+
+
+def _share(scores: NDArray[np.float32]) -> NDArray[np.float32]:
+    high = scores.max(initial=0.0)
+    return scores / high if high > 0 else np.zeros_like(scores)

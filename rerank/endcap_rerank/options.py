@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from endcap_rerank.errors import InvalidInputError
-from endcap_rerank.index.filters import Filters
+from endcap_rerank.filters import Filters
 from endcap_rerank.schema import MAX_ID_CHARS, MAX_K, MAX_OPTIONS_BYTES
 
 ALGORITHMS = ("dpp", "mmr")
@@ -210,7 +210,7 @@ def _filters(path: str, value: object) -> Filters | None:
         price_max=price_max,
         brands=_texts(f"{path}.brand", read["brand"]) if "brand" in read else (),
         categories=_texts(f"{path}.category", read["category"]) if "category" in read else (),
-        in_stock=_boolean(f"{path}.in_stock", read["in_stock"]) if "in_stock" in read else None,
+        in_stock=_boolean(f"{path}.in_stock", read["in_stock"]) if "in_stock" in read else False,
         attributes=_attributes(f"{path}.attributes", read["attributes"]) if "attributes" in read else {},
     )
 

@@ -1,0 +1,246 @@
+"""What a shopper's latest events say of their taste."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from endcap_rerank.events_store import Event, EventStore
+from endcap_rerank.index import LiveIndex
+from endcap_rerank.schema import EVENT_WEIGHTS
+
+HALF_LIFE = 60 * 24 * 3600.0
+"""Seconds in which an event's weight halves."""
+
+HALF_RANK = 50.0
+"""Events in which it halves as well: a shop whose timestamps are coarse still tells late from early."""
+
+ANCHORS = 48
+"""Most items that stand for a taste."""
+
+SESSION_FADE = 0.8
+"""Weight of a session's item against that of the next one."""
+
+INTERESTS = 3
+"""Most directions into which a taste is split when products are recommended without a query."""
+
+_SAME_INTEREST = 0.6
+_CACHED = 1024
+
+Floats = npt.NDArray[np.float32]
+Rows = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Taste:
+    """Items that a shopper was drawn to or put off by.
+
+    Attributes:
+        rows: int64 [m], heaviest first.
+        weights: float32 [m], negative for dislike; the magnitudes sum to 1 (or m is 0).
+        vectors: float32 [m, D].
+    """
+
+    rows: Rows
+    weights: Floats
+    vectors: Floats
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def interests(self) -> tuple[Floats, Floats]:
+        """The liked items as at most INTERESTS directions.
+
+        The heaviest item leads an interest and gathers the items near it; the next one that is left
+        leads another. One mean over shoes and drills would lie near neither.
+
+        Returns:
+            Unit vectors float32 [i, D] and their shares of the weight float32 [i], heaviest leader first.
+        """
+        liked = np.flatnonzero(self.weights > 0.0)
+        vectors: list[Floats] = []
+        shares: list[float] = []
+        while len(liked) and len(vectors) < INTERESTS:
+            near = self.vectors[liked] @ self.vectors[liked[0]] >= _SAME_INTEREST
+            near[0] = True
+            members = liked[near]
+            mean = self.weights[members] @ self.vectors[members]
+            norm = float(np.linalg.norm(mean))
+            if norm > 0.0:
+                vectors.append(mean / np.float32(norm))
+                shares.append(float(self.weights[members].sum()))
+            liked = liked[~near]
+        if not vectors:
+            return np.zeros((0, self.vectors.shape[1]), np.float32), np.zeros(0, np.float32)
+        total = sum(shares)
+        return np.stack(vectors), np.array([share / total for share in shares], np.float32)
+
+
+@dataclass(frozen=True)
+class Shares:
+    """How a shopper's liked events spread over codes (of brands, of categories).
+
+    Attributes:
+        codes: int64 [m], ascending.
+        shares: float32 [m]; a code's weight over all weight plus SMOOTHING, below 1.
+    """
+
+    codes: Rows
+    shares: Floats
+
+    def of(self, codes: npt.NDArray[np.int32]) -> Floats:
+        """The share of each code; 0 for codes the shopper never touched, and for -1."""
+        if not len(self.codes):
+            return np.zeros(len(codes), np.float32)
+        at = np.minimum(self.codes.searchsorted(codes), len(self.codes) - 1)
+        found: Floats = np.where(self.codes[at] == codes, self.shares[at], np.float32(0.0))
+        return found
+
+
+SMOOTHING = 3.0
+"""Weight of events that a shopper must have before half of their shares is believed."""
+
+
+@dataclass(frozen=True)
+class Profile:
+    """A shopper, as ranking sees one.
+
+    Attributes:
+        strength: summed weight of liked events, decayed; 0 for a shopper of whom nothing is known.
+        taste: the items behind it.
+        brands, categories: shares of the liked events by brand and by full category path.
+        bought: rows of the products the shopper purchased.
+    """
+
+    strength: float
+    taste: Taste
+    brands: Shares
+    categories: Shares
+    bought: Rows
+
+    @property
+    def known(self) -> bool:
+        """Whether there is anything to personalize by."""
+        return len(self.taste) > 0
+
+
+def build_profile(events: Sequence[Event], index: LiveIndex) -> Profile:
+    """Compute a profile.
+
+    An item weighs sign(s)·log(1 + |s|), s = Σ EVENT_WEIGHTS[event]·2^(-age / HALF_LIFE)·2^(-rank / HALF_RANK)
+    over its events. Age counts from the shopper's latest event, not from now, so that a profile depends on
+    nothing but the events and the catalogue.
+
+    Args:
+        events: newest first. Events of products that the catalogue does not hold are left out.
+    """
+    if not events:
+        return empty_profile(index.dimension)
+    latest = events[0].timestamp
+    sums: dict[str, float] = {}
+    bought_ids: set[str] = set()
+    for rank, event in enumerate(events):
+        fade = 2.0 ** (-max(0.0, latest - event.timestamp) / HALF_LIFE - rank / HALF_RANK)
+        sums[event.item] = sums.get(event.item, 0.0) + EVENT_WEIGHTS.get(event.event, 0.0) * fade
+        if event.event == "purchase":
+            bought_ids.add(event.item)
+    rows: list[int] = []
+    weights: list[float] = []
+    bought: list[int] = []
+    for item, total in sums.items():
+        row = index.row(item)
+        if row is None:
+            continue
+        if total != 0.0:
+            rows.append(row)
+            weights.append(total)
+        if item in bought_ids:
+            bought.append(row)
+    return _profile(np.array(rows, np.int64), np.array(weights, np.float32), np.array(sorted(bought), np.int64), index)
+
+
+def session_taste(items: Sequence[str], index: LiveIndex) -> Taste:
+    """The taste of a session.
+
+    Args:
+        items: ids the shopper looked at, latest last; unknown ids are left out.
+    """
+    rows = [row for item in reversed(items) if (row := index.row(item)) is not None][:ANCHORS]
+    weights = SESSION_FADE ** np.arange(len(rows), dtype=np.float32)
+    return _taste(np.array(rows, np.int64), weights.astype(np.float32), index)
+
+
+def empty_profile(dimension: int) -> Profile:
+    """The profile of a shopper of whom nothing is known."""
+    nothing = Shares(np.zeros(0, np.int64), np.zeros(0, np.float32))
+    return Profile(0.0, empty_taste(dimension), nothing, nothing, np.zeros(0, np.int64))
+
+
+def empty_taste(dimension: int) -> Taste:
+    """A taste without items."""
+    return Taste(np.zeros(0, np.int64), np.zeros(0, np.float32), np.zeros((0, dimension), np.float32))
+
+
+class Profiles:
+    """Profiles of shoppers by the events that the store holds at this moment.
+
+    The events are read for every request, so that what any process acknowledged counts at once. What is
+    computed from them is kept as long as neither they nor the catalogue change.
+    """
+
+    def __init__(self, store: EventStore, index: LiveIndex, *, limit: int) -> None:
+        self._store = store
+        self._index = index
+        self._limit = limit
+        self._cache: OrderedDict[str, tuple[list[Event], int, Profile]] = OrderedDict()
+
+    def of(self, user: str) -> Profile:
+        """The shopper's profile; the empty one for an anonymous or unknown shopper.
+
+        Raises:
+            StoreError: the events cannot be read.
+        """
+        events = self._store.of_user(user, self._limit) if user else []
+        if not events:
+            return empty_profile(self._index.dimension)
+        cached = self._cache.get(user)
+        if cached is not None and cached[1] == self._index.version and cached[0] == events:
+            self._cache.move_to_end(user)
+            return cached[2]
+        profile = build_profile(events, self._index)
+        self._cache[user] = (events, self._index.version, profile)
+        if len(self._cache) > _CACHED:
+            self._cache.popitem(last=False)
+        return profile
+
+
+def _profile(rows: Rows, sums: Floats, bought: Rows, index: LiveIndex) -> Profile:
+    liked = sums > 0.0
+    strength = float(sums[liked].sum())
+    return Profile(
+        strength=strength,
+        taste=_taste(rows, np.sign(sums) * np.log1p(np.abs(sums)), index),
+        brands=_shares(index.brand_codes(rows[liked]), sums[liked]),
+        categories=_shares(index.category_codes(rows[liked]), sums[liked]),
+        bought=bought,
+    )
+
+
+def _taste(rows: Rows, weights: Floats, index: LiveIndex) -> Taste:
+    if not len(rows):
+        return empty_taste(index.dimension)
+    order = np.argsort(-np.abs(weights), kind="stable")[:ANCHORS]
+    kept = weights[order]
+    return Taste(rows[order], kept / np.abs(kept).sum(), index.embeddings(rows[order]))
+
+
+def _shares(codes: npt.NDArray[np.int32], weights: Floats) -> Shares:
+    known = codes >= 0
+    found, places = np.unique(codes[known], return_inverse=True)
+    sums = np.bincount(places, weights=weights[known], minlength=len(found))
+    shares = sums / (float(weights.sum()) + SMOOTHING)
+    return Shares(found.astype(np.int64), shares.astype(np.float32))

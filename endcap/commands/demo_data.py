@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -19,6 +20,9 @@ def demo_data(
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same bytes.")] = 7,
     language: Annotated[str, typer.Option(help="en or zh.")] = "en",
     shoppers: Annotated[int, typer.Option(min=0, help="How many shoppers have a history.")] = 400,
+    until: Annotated[
+        datetime, typer.Option(formats=["%Y-%m-%d"], help="Day (UTC) on which the event log ends.")
+    ] = datetime(2025, 11, 1),
 ) -> None:
     """Write an invented shop: products, events, judgments, tagged queries, as a real shop brings them.
 
@@ -26,8 +30,11 @@ def demo_data(
     """
     from endcap.demo_shop import generate
 
+    now = until.replace(tzinfo=UTC).timestamp()
     with console.status("Making the shop…"):
-        shop = generate(directory, products=products, seed=seed, language=language, shoppers=shoppers)
+        shop = generate(
+            directory, products=products, seed=seed, language=language, shoppers=shoppers, now=now
+        )
     console.print(
         f"{shop.directory}: {shop.products:,} products, {shop.queries:,} queries, "
         f"{shop.judgments:,} judgments, {shop.events:,} events of {shop.shoppers:,} shoppers"

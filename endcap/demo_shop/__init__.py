@@ -12,7 +12,7 @@ import numpy as np
 from endcap_rerank.errors import InvalidInputError
 
 from endcap.demo_shop import files
-from endcap.demo_shop.catalogue import make_articles, make_brands
+from endcap.demo_shop.catalogue import NOW, make_articles, make_brands
 from endcap.demo_shop.judgments import Truth, judge
 from endcap.demo_shop.queries import make_queries
 from endcap.demo_shop.shoppers import make_events, make_shoppers
@@ -58,6 +58,7 @@ def generate(
     language: str = "en",
     shoppers: int = 400,
     queries: int | None = None,
+    now: float = NOW,
 ) -> ShopSummary:
     """Write a shop's files into ``directory`` (made when missing; files of those names are replaced).
 
@@ -69,6 +70,7 @@ def generate(
         language: ``en`` or ``zh``.
         shoppers: how many have a history, at least 0.
         queries: how many different queries; by default about 3 per 10 products, 40 to 1,500.
+        now: seconds since 1970 (UTC) at which the event log ends and from which products' age counts.
 
     Raises:
         InvalidInputError: a number is out of range or the language unknown.
@@ -83,12 +85,12 @@ def generate(
         np.random.Generator(np.random.PCG64(part)) for part in np.random.SeedSequence(seed).spawn(5)
     )
     brands = make_brands(words, shelves)
-    articles = make_articles(words, brands, products, shelves)
+    articles = make_articles(words, brands, products, shelves, now)
     truth = Truth.of(articles)
     asked = make_queries(words, brands, articles, wanted, asking)
     judged = judge(truth, asked, judging)
     visitors = make_shoppers(brands, shoppers, people)
-    events = make_events(visitors, brands, articles, truth, asked, visits)
+    events = make_events(visitors, brands, articles, truth, asked, visits, now)
 
     directory.mkdir(parents=True, exist_ok=True)
     files.write_products(directory, articles)

@@ -16,8 +16,8 @@ from endcap.demo_shop.words import Language
 
 Array = npt.NDArray[Any]
 
-NOW = 1_793_491_200.0
-"""The shop's "today", 2026-11-01 UTC in seconds: fixed, so that the same seed gives the same bytes."""
+NOW = 1_761_955_200.0
+"""The shop's "today" unless another is given, 2025-11-01 UTC: fixed, so that a seed gives the same bytes."""
 
 DAY = 86_400.0
 
@@ -76,7 +76,7 @@ def make_brands(language: Language, rng: np.random.Generator) -> list[Brand]:
 
 
 def make_articles(
-    language: Language, brands: list[Brand], count: int, rng: np.random.Generator
+    language: Language, brands: list[Brand], count: int, rng: np.random.Generator, now: float = NOW
 ) -> list[Article]:
     """Draw ``count`` products; every leaf is present when ``count`` allows.
 
@@ -92,7 +92,7 @@ def make_articles(
         for department in DEPARTMENTS
     }
     return [
-        _article(language, brands, share, int(leaf), f"P{100_000 + position}", rng)
+        _article(language, brands, share, int(leaf), f"P{100_000 + position}", now, rng)
         for position, leaf in enumerate(leaves)
     ]
 
@@ -103,6 +103,7 @@ def _article(
     share: dict[str, Array],
     leaf: int,
     item_id: str,
+    now: float,
     rng: np.random.Generator,
 ) -> Article:
     shape = LEAVES[leaf]
@@ -131,6 +132,7 @@ def _article(
         modifiers,
         occasion,
         price,
+        now,
         rng,
     )
     return Article(product, leaf, brand, color, material, measure, modifiers, occasion)
@@ -174,6 +176,7 @@ def _product(
     modifiers: tuple[str, ...],
     occasion: str,
     price: float,
+    now: float,
     rng: np.random.Generator,
 ) -> Product:
     words = language.leaves[shape.key]
@@ -197,7 +200,7 @@ def _product(
         attributes[language.measures[shape.measure].name] = size
     attributes[feature_name] = ", ".join(modifiers)
     attributes[occasion_name] = language.occasions[occasion].name if occasion else ""
-    created = NOW - DAY * float(round(rng.exponential(400.0), 3))
+    created = now - DAY * float(round(rng.exponential(400.0), 3))
     path = (language.categories[shape.department], language.categories[shape.aisle], words.name)
     return Product(
         id=item_id,

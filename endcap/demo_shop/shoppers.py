@@ -82,9 +82,10 @@ def make_events(
     truth: Truth,
     queries: list[Query],
     rng: np.random.Generator,
+    now: float = NOW,
 ) -> list[ShopEvent]:
-    """Simulate every shopper's visits; events come back in time order."""
-    shop = _Shop(brands, articles, truth, queries)
+    """Simulate every shopper's visits up to ``now``; events come back in time order."""
+    shop = _Shop(brands, articles, truth, queries, now)
     events = [event for shopper in shoppers for event in shop.visits(shopper, rng)]
     return sorted(events, key=lambda event: (event.timestamp, event.user))
 
@@ -93,8 +94,9 @@ class _Shop:
     """The simulation: what is shown at a visit and what a shopper does with it."""
 
     def __init__(
-        self, brands: list[Brand], articles: list[Article], truth: Truth, queries: list[Query]
+        self, brands: list[Brand], articles: list[Article], truth: Truth, queries: list[Query], now: float
     ) -> None:
+        self._now = now
         self._tiers = np.array([brand.tier for brand in brands])
         self._truth = truth
         reviews = np.array([a.product.review_count for a in articles], dtype=float)
@@ -117,7 +119,7 @@ class _Shop:
 
     def visits(self, shopper: Shopper, rng: np.random.Generator) -> list[ShopEvent]:
         """All events of a shopper."""
-        starts = np.sort(NOW - DAY * HISTORY_DAYS * rng.random(shopper.sessions))
+        starts = np.sort(self._now - DAY * (0.1 + HISTORY_DAYS * rng.random(shopper.sessions)))
         share = np.array([shopper.departments[d] for d in DEPARTMENTS]) + 0.01
         events: list[ShopEvent] = []
         for start in starts:

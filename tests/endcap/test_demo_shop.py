@@ -57,6 +57,12 @@ def test_more_shoppers_do_not_change_the_products(tmp_path):
         assert (tmp_path / "few" / file).read_bytes() == (tmp_path / "many" / file).read_bytes()
 
 
+def test_the_log_ends_when_it_is_told_to(tmp_path):
+    generate(tmp_path / "then", products=120, shoppers=20, now=NOW - 1_000_000.0)
+    times = [int(row["timestamp"]) for row in rows(tmp_path / "then" / "events.csv")]
+    assert NOW - 1_000_000.0 - 20 * 86_400 < max(times) < NOW - 1_000_000.0
+
+
 def test_every_product_is_valid_and_every_leaf_is_stocked(shop):
     language, directory = shop
     products = products_of(directory)

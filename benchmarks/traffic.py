@@ -1,0 +1,110 @@
+"""Which queries and shoppers a benchmark sends: from a shop's own files."""
+
+from __future__ import annotations
+
+import csv
+import json
+import random
+from bisect import bisect
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """Queries by falling popularity, shopper ids and product ids.
+
+    Attributes:
+        queries: distinct; the first is asked most often.
+        users: shoppers that the server may know; may be empty.
+        items: products of the catalogue; may be empty.
+    """
+
+    queries: tuple[str, ...]
+    users: tuple[str, ...] = ()
+    items: tuple[str, ...] = ()
+
+    @classmethod
+    def of_shop(cls, directory: Path) -> Traffic:
+        """Read ``queries.csv`` (else the queries of ``judgments.csv``), ``events.csv`` and ``products.jsonl``.
+
+        Raises:
+            FileNotFoundError: the folder has no queries.
+        """
+        queries = next((directory / n for n in ("queries.csv", "judgments.csv") if (directory / n).is_file()), None)
+        if queries is None:
+            raise FileNotFoundError(f"{directory}: neither queries.csv nor judgments.csv")
+        events, products = directory / "events.csv", directory / "products.jsonl"
+        return cls(
+            read_queries(queries),
+            _distinct(_column(events, "user_id")) if events.is_file() else (),
+            _distinct(_lines(products, "id")) if products.is_file() else (),
+        )
+
+    @classmethod
+    def of_path(cls, path: Path) -> Traffic:
+        """A shop's folder, or a file of queries alone."""
+        return cls.of_shop(path) if path.is_dir() else cls(read_queries(path))
+
+
+def read_queries(file: Path) -> tuple[str, ...]:
+    """Distinct queries of a CSV or JSON Lines file (column ``query``), or of a text file (one a line).
+
+    Raises:
+        ValueError: the file holds no query.
+    """
+    if file.suffix == ".csv":
+        found = _column(file, "query")
+    elif file.suffix == ".jsonl":
+        found = _lines(file, "query")
+    else:
+        found = iter(file.read_text("utf-8").splitlines())
+    queries = _distinct(query.strip() for query in found if query.strip())
+    if not queries:
+        raise ValueError(f"{file}: no query")
+    return queries
+
+
+class Zipf:
+    """Draws places 0 … n-1 with probability ∝ 1/(place+1)^s: a few queries make most of a shop's traffic."""
+
+    def __init__(self, count: int, exponent: float = 1.0) -> None:
+        self._bounds = list(accumulate((place + 1) ** -exponent for place in range(count)))
+
+    def draw(self, random_numbers: random.Random) -> int:
+        """One place."""
+        return bisect(self._bounds, random_numbers.random() * self._bounds[-1], hi=len(self._bounds) - 1)
+
+
+def never_repeated(queries: Sequence[str], seed: int = 7) -> Iterator[str]:
+    """The queries in random order, then again with a new number behind each: no response cache can help."""
+    order = list(queries)
+    random.Random(seed).shuffle(order)
+    yield from order
+    number = 100
+    while True:
+        for query in order:
+            number += 1
+            yield f"{query} {number}"
+
+
+def _column(file: Path, name: str) -> Iterator[str]:
+    with file.open(encoding="utf-8", newline="") as stream:
+        reader = csv.DictReader(stream)
+        if name not in (reader.fieldnames or ()):
+            raise ValueError(f"{file}: no column {name!r}, there are {reader.fieldnames}")
+        for row in reader:
+            yield row[name]
+
+
+def _lines(file: Path, name: str) -> Iterator[str]:
+    with file.open(encoding="utf-8") as stream:
+        for line in stream:
+            if line.strip():
+                yield json.loads(line)[name]
+
+
+def _distinct(values: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(values))

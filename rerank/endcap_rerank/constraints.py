@@ -124,6 +124,9 @@ class Constraints:
         return found
 
 
+NO_CONSTRAINTS = Constraints()
+
+
 def _tagged(query: str, price: PriceLimit, spans: Iterable[Tag]) -> bool:
     start = query.find(price.text)
     return any(tag.start < start + len(price.text) and tag.end > start for tag in spans)

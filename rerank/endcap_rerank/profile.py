@@ -110,7 +110,7 @@ class Profile:
     """A shopper, as ranking sees one.
 
     Attributes:
-        strength: summed weight of liked events, decayed; 0 for a shopper of whom nothing is known.
+        strength: summed magnitude of the items' weights, decayed; 0 when nothing is known of the shopper.
         taste: the items behind it.
         brands, categories: shares of the liked events by brand and by full category path.
         bought: rows of the products the shopper purchased.
@@ -160,7 +160,9 @@ def build_profile(events: Sequence[Event], index: LiveIndex) -> Profile:
             weights.append(total)
         if item in bought_ids:
             bought.append(row)
-    return _profile(np.array(rows, np.int64), np.array(weights, np.float32), np.array(sorted(bought), np.int64), index)
+    return _profile(
+        np.array(rows, np.int64), np.array(weights, np.float32), np.array(sorted(bought), np.int64), index
+    )
 
 
 def session_taste(items: Sequence[str], index: LiveIndex) -> Taste:
@@ -220,9 +222,8 @@ class Profiles:
 
 def _profile(rows: Rows, sums: Floats, bought: Rows, index: LiveIndex) -> Profile:
     liked = sums > 0.0
-    strength = float(sums[liked].sum())
     return Profile(
-        strength=strength,
+        strength=float(np.abs(sums).sum()),
         taste=_taste(rows, np.sign(sums) * np.log1p(np.abs(sums)), index),
         brands=_shares(index.brand_codes(rows[liked]), sums[liked]),
         categories=_shares(index.category_codes(rows[liked]), sums[liked]),

@@ -1,0 +1,273 @@
+"""The candidates of a request: what is understood of it, and what is retrieved for it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from endcap_rerank.constraints import NO_CONSTRAINTS, Constraints, PriceLimit
+from endcap_rerank.errors import InvalidInputError
+from endcap_rerank.filters import Filters
+from endcap_rerank.index import Candidates, LiveIndex
+from endcap_rerank.options import Options
+from endcap_rerank.product import CATEGORY_SEPARATOR
+from endcap_rerank.profile import Profile, Profiles, Taste, empty_profile, empty_taste, session_taste
+from endcap_rerank.requests import RecommendRequest, SearchRequest
+from endcap_rerank.scoring import specificity
+from endcap_rerank.tags import Tag, decode_tags
+
+Floats = npt.NDArray[np.float32]
+Rows = npt.NDArray[np.int64]
+
+ITEM_OPENNESS = 0.6
+"""Share of the personal terms beside an item: less open than no wish at all, more than a precise query."""
+
+TOP_CATEGORIES = 3
+"""Favourite categories whose popular products join a shopper's recommendations."""
+
+
+@dataclass(frozen=True)
+class Pool:
+    """What retrieval hands to ranking.
+
+    Attributes:
+        rows: int64 [n], distinct.
+        relevance: float32 [n] in [0, 1].
+        source: ``search``, ``item``, ``user`` or ``popular``.
+        pins: positions in ``rows`` that go first, in this order.
+        openness: share of the personal terms that the request leaves in force, in [0, 1].
+        filters: as applied, the understood price limit included.
+        price: the understood price limit, where it is applied.
+        notes: what the caller should know, in plain sentences.
+    """
+
+    rows: Rows
+    relevance: Floats
+    source: str
+    profile: Profile
+    session: Taste
+    openness: float
+    filters: Filters | None
+    pins: tuple[int, ...] = ()
+    tags: tuple[Tag, ...] = ()
+    constraints: Constraints = NO_CONSTRAINTS
+    price: PriceLimit | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def personalized(self) -> bool:
+        """Whether the shopper or the session has a say in the scores."""
+        return self.openness > 0.0 and (self.profile.known or len(self.session) > 0)
+
+
+def search_pool(
+    request: SearchRequest, index: LiveIndex, profiles: Profiles, *, labels: Sequence[str], count: int
+) -> Pool:
+    """Understand a query and retrieve its candidates.
+
+    A price limit that the query states filters, unless the caller filters by price; when no product would
+    be left it is dropped with a note, since a shopper is better served by what lies above the limit.
+
+    Raises:
+        InvalidInputError: the embedding or the tag logits do not fit this release.
+        StoreError: the events cannot be read.
+    """
+    options = request.options
+    notes: list[str] = []
+    tags: tuple[Tag, ...] = ()
+    constraints = NO_CONSTRAINTS
+    if options.understand:
+        if labels and len(request.offsets):
+            if request.tag_logits.shape[1] != len(labels):
+                expected = f"{len(labels)} classes are expected, as the release has labels"
+                raise InvalidInputError("tag_logits", request.tag_logits.shape, expected)
+            tags = decode_tags(request.query, request.offsets, request.tag_logits, labels)
+        constraints = Constraints.read(request.query, tags)
+    given = _filters(options)
+    filters, price = _with_price(given, constraints.price)
+    wanted = max(count, request.k)
+    found = index.retrieve(request.query, request.embedding, count=wanted, filters=filters)
+    if not len(found) and price is not None:
+        notes.append(f"No product fits the price limit of the query ({price.text}); it was not applied.")
+        filters, price = given, None
+        found = index.retrieve(request.query, request.embedding, count=wanted, filters=filters)
+    profile, session = _shopper(request.user, options, index, profiles, notes)
+    rows, relevance, pins = _with_pins(found, found.fused, options, filters, index, notes)
+    return Pool(
+        rows=rows,
+        relevance=relevance,
+        source="search",
+        profile=profile,
+        session=session,
+        openness=1.0,
+        filters=filters,
+        pins=pins,
+        tags=tags,
+        constraints=constraints,
+        price=price,
+        notes=tuple(notes),
+    )
+
+
+def recommend_pool(request: RecommendRequest, index: LiveIndex, profiles: Profiles, *, count: int) -> Pool:
+    """Retrieve candidates without a query: beside an item, else for a taste, else what is popular.
+
+    Raises:
+        InvalidInputError: the catalogue does not hold ``item``.
+        StoreError: the events cannot be read.
+    """
+    options = request.options
+    notes: list[str] = []
+    filters = _filters(options)
+    wanted = max(count, request.k)
+    profile, session = _shopper(request.user, options, index, profiles, notes)
+    openness = 1.0
+    if request.item:
+        source, openness = "item", ITEM_OPENNESS
+        filters = _excluding(filters, {request.item})
+        found = _beside(request.item, wanted, filters, index, notes)
+    elif profile.known or len(session):
+        source = "user"
+        found = _for_taste(profile, session, wanted, filters, index)
+    else:
+        source = "popular"
+        found = index.popular(wanted, filters)
+    rows, relevance, pins = _with_pins(found, found.fused, options, filters, index, notes)
+    return Pool(
+        rows=rows,
+        relevance=relevance,
+        source=source,
+        profile=profile,
+        session=session,
+        openness=openness,
+        filters=filters,
+        pins=pins,
+        notes=tuple(notes),
+    )
+
+
+def query_openness(query: str, constraints: Constraints, specific: float) -> float:
+    """Share of the personal terms that a query leaves in force: 1 - specific·specificity."""
+    return 1.0 - specific * specificity(query, constraints)
+
+
+def _beside(item: str, count: int, filters: Filters, index: LiveIndex, notes: list[str]) -> Candidates:
+    row = index.row(item)
+    if row is None:
+        raise InvalidInputError("item", item, "the id of a product in the catalogue is expected")
+    vector = index.embeddings([row])[0]
+    if vector.any():
+        found = index.nearest(vector, count, filters)
+        return replace(found, fused=_spread(found.dense))
+    notes.append("The item has no vector of this release yet; popular products of its category are shown.")
+    category = index.category_codes([row])[0]
+    if category >= 0:
+        filters = replace(filters, categories=(index.vocabulary("category")[category],))
+    return index.popular(count, filters)
+
+
+def _for_taste(
+    profile: Profile, session: Taste, count: int, filters: Filters | None, index: LiveIndex
+) -> Candidates:
+    """Near each interest of the session and of the shopper, and popular in their favourite categories."""
+    directions = [taste.interests() for taste in (session, profile.taste) if len(taste)]
+    vectors = np.concatenate([vectors for vectors, _ in directions])
+    shares = np.concatenate([shares for _, shares in directions])
+    found = [
+        index.nearest(vector, max(count // 4, int(count * share)), filters).rows
+        for vector, share in zip(vectors, shares, strict=True)
+    ]
+    for path in _favourites(profile, index):
+        if filters is None or not filters.categories or _within(path, filters.categories):
+            narrowed = replace(filters or Filters(), categories=(path,))
+            found.append(index.popular(max(1, count // 8), narrowed).rows)
+    if not len(vectors):
+        found.append(index.popular(count, filters).rows)
+    rows = np.unique(np.concatenate(found)).astype(np.int64)
+    near = index.embeddings(rows) @ vectors.T if len(vectors) else np.zeros((len(rows), 1), np.float32)
+    dense = near.max(axis=1)
+    return Candidates(rows, dense, np.zeros_like(dense), _spread(dense))
+
+
+def _favourites(profile: Profile, index: LiveIndex) -> list[str]:
+    order = np.argsort(-profile.categories.shares, kind="stable")[:TOP_CATEGORIES]
+    names = index.vocabulary("category")
+    return [names[code] for code in profile.categories.codes[order]]
+
+
+def _within(path: str, roots: Sequence[str]) -> bool:
+    folded = path.casefold()
+    return any(
+        folded == root.casefold() or folded.startswith(root.casefold() + CATEGORY_SEPARATOR) for root in roots
+    )
+
+
+def _spread(scores: Floats) -> Floats:
+    """Scores as shares of their range within the request: float32 [n] in [0, 1]."""
+    if not len(scores):
+        return scores
+    low, high = scores.min(), scores.max()
+    return (scores - low) / (high - low) if high > low else np.ones_like(scores)
+
+
+def _shopper(
+    user: str, options: Options, index: LiveIndex, profiles: Profiles, notes: list[str]
+) -> tuple[Profile, Taste]:
+    if not options.personalize:
+        return empty_profile(index.dimension), empty_taste(index.dimension)
+    profile = profiles.of(user)
+    if user and not profile.known:
+        notes.append("Nothing is known of this shopper; the answer is not fitted to them.")
+    session = session_taste(options.recent, index) if options.recent else empty_taste(index.dimension)
+    return profile, session
+
+
+def _filters(options: Options) -> Filters | None:
+    hidden = options.exclude | options.shown
+    return _excluding(options.filters, hidden) if hidden else options.filters
+
+
+def _excluding(filters: Filters | None, ids: set[str] | frozenset[str]) -> Filters:
+    filters = filters or Filters()
+    return replace(filters, exclude=filters.exclude | ids)
+
+
+def _with_price(
+    filters: Filters | None, price: PriceLimit | None
+) -> tuple[Filters | None, PriceLimit | None]:
+    if price is None:
+        return filters, None
+    if filters is not None and (filters.price_min is not None or filters.price_max is not None):
+        return filters, None
+    return replace(filters or Filters(), price_min=price.low, price_max=price.high), price
+
+
+def _with_pins(
+    found: Candidates,
+    relevance: Floats,
+    options: Options,
+    filters: Filters | None,
+    index: LiveIndex,
+    notes: list[str],
+) -> tuple[Rows, Floats, tuple[int, ...]]:
+    rows = found.rows.astype(np.int64, copy=False)
+    if not options.pin:
+        return rows, relevance, ()
+    wanted: list[int] = []
+    for item in options.pin:
+        row = index.row(item)
+        if row is None:
+            notes.append(f"Pinned product {item} is not in the catalogue.")
+        elif not index.passes([row], filters)[0]:
+            notes.append(f"Pinned product {item} does not pass the filters.")
+        else:
+            wanted.append(row)
+    missing = [row for row in wanted if not (rows == row).any()]
+    if missing:
+        rows = np.concatenate([rows, np.array(missing, np.int64)])
+        relevance = np.concatenate([relevance, np.zeros(len(missing), np.float32)])
+    place = {row: position for position, row in enumerate(rows.tolist())}
+    return rows, relevance, tuple(place[row] for row in wanted)

@@ -155,7 +155,7 @@ class CatalogStore:
         with self._lock:
             self._connection.close()
 
-    def _write(self, rows: list[tuple[str, str | None, bytes | None, str | None]]) -> None:
+    def _write(self, rows: Sequence[tuple[str, str | None, bytes | None, str | None]]) -> None:
         if not rows:
             return
         with self._lock:

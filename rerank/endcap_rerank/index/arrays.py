@@ -28,7 +28,8 @@ def open_array(directory: Path, name: str) -> NDArray[Any]:
     file = directory / f"{name}.npy"
     try:
         try:
-            return np.load(file, mmap_mode="r", allow_pickle=False).view(np.ndarray)
+            mapped: NDArray[Any] = np.load(file, mmap_mode="r", allow_pickle=False).view(np.ndarray)
+            return mapped
         except ValueError:
             # The operating system maps no empty array; a damaged file fails again here.
             return np.load(file, allow_pickle=False)  # type: ignore[no-any-return]

@@ -86,7 +86,8 @@ def popularity_of(counts: NDArray[Any], largest: float) -> NDArray[np.float32]:
     """``log(1 + count) / log(1 + largest)``, within [0, 1]; 0 where nothing is counted at all."""
     if largest <= 0:
         return np.zeros(len(counts), np.float32)
-    return np.minimum(np.log1p(counts) / math.log1p(largest), 1.0).astype(np.float32)
+    share: NDArray[np.float32] = np.minimum(np.log1p(counts) / math.log1p(largest), 1.0).astype(np.float32)
+    return share
 
 
 def attribute_key(name: str, value: str) -> str:

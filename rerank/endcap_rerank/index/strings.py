@@ -9,6 +9,7 @@ from __future__ import annotations
 import mmap
 from collections.abc import Iterable, Iterator, Sequence
 from hashlib import blake2b
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +35,7 @@ def write_strings(
     """
     lengths: list[int] = []
     with (directory / f"{name}.bin").open("wb") as blob:
-        for text in texts:
-            lengths.append(blob.write(text.encode("utf-8", "surrogatepass")))
+        lengths.extend(blob.write(text.encode("utf-8", "surrogatepass")) for text in texts)
     offsets = np.zeros(len(lengths) + 1, np.int64)
     np.cumsum(lengths, out=offsets[1:])
     save_array(directory, f"{name}.offsets", offsets)
@@ -71,7 +71,7 @@ class StringTable:
 
     def __iter__(self) -> Iterator[str]:
         bounds = self._offsets.tolist()
-        for start, end in zip(bounds, bounds[1:], strict=False):
+        for start, end in pairwise(bounds):
             yield self._blob[start:end].decode("utf-8", "surrogatepass")
 
     def take(self, positions: NDArray[np.int64]) -> list[str]:

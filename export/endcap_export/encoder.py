@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 import onnxruntime as ort
 from endcap_rerank.errors import InvalidInputError, ReleaseError
-from endcap_rerank.release import TextSettings
-
-if TYPE_CHECKING:
-    from tokenizers import Tokenizer
+from endcap_rerank.tokenizer import Tokens
 
 Floats = npt.NDArray[np.float32]
 Integers = npt.NDArray[np.int64]
+
+_CHUNK = 16_384
+"""Texts that are tokenized and sorted at once: bounds memory, and is enough for like lengths."""
 
 
 class OnnxEncoder:
@@ -77,11 +76,9 @@ class OnnxEncoder:
 
 def encode_texts(
     encoder: OnnxEncoder,
-    tokenizer: Tokenizer,
+    tokenize: Callable[[Sequence[str]], Tokens],
     texts: Sequence[str],
-    text: TextSettings,
     *,
-    products: bool = True,
     batch_pieces: int = 1024,
     progress: Callable[[int], None] | None = None,
 ) -> Floats:
@@ -89,41 +86,29 @@ def encode_texts(
 
     Args:
         encoder: the exported encoder.
-        tokenizer: the release's tokenizer; its padding and truncation are set here.
-        texts: what to embed, without prefix.
-        text: prefixes and lengths.
-        products: whether the texts are product texts (prefix and length of products) or queries.
+        tokenize: ``QueryTokenizer.encode_products`` for products, ``.encode`` for queries.
+        texts: what to embed.
         batch_pieces: word pieces of one batch, padding included; small batches stay in the cache.
         progress: called after each batch with the number of texts done in it.
 
     Returns:
         float32 [len(texts), D], unit length, in the order of ``texts``.
     """
-    prefix = text.product_prefix if products else text.query_prefix
-    length = text.product_length if products else text.query_length
-    tokenizer.no_padding()
-    tokenizer.enable_truncation(length)
-    encodings = [
-        np.asarray(encoding.ids, np.int64)
-        for encoding in tokenizer.encode_batch_fast([prefix + one for one in texts])
-    ]
-    order = np.argsort([len(ids) for ids in encodings], kind="stable")
     embeddings = np.empty((len(texts), encoder.dimension), np.float32)
-    start = 0
-    while start < len(order):
-        # Sorted by length: the last of the batch is the longest; grow while the batch stays small.
-        end = start + 1
-        while end < len(order) and (end + 1 - start) * len(encodings[order[end]]) <= batch_pieces:
-            end += 1
-        rows = order[start:end]
-        width = len(encodings[rows[-1]])
-        ids = np.zeros((len(rows), width), np.int64)
-        mask = np.zeros((len(rows), width), np.int64)
-        for position, row in enumerate(rows):
-            ids[position, : len(encodings[row])] = encodings[row]
-            mask[position, : len(encodings[row])] = 1
-        embeddings[rows] = encoder.encode(ids, mask)[0]
-        if progress is not None:
-            progress(len(rows))
-        start = end
+    for first in range(0, len(texts), _CHUNK):
+        tokens = tokenize(texts[first : first + _CHUNK])
+        lengths = tokens.attention_mask.sum(axis=1)
+        order = np.argsort(lengths, kind="stable")
+        start = 0
+        while start < len(order):
+            # Sorted by length, the last of a batch is the longest; it grows while it stays small.
+            end = start + 1
+            while end < len(order) and (end + 1 - start) * lengths[order[end]] <= batch_pieces:
+                end += 1
+            rows, width = order[start:end], lengths[order[end - 1]]
+            batch = tokens.input_ids[rows, :width], tokens.attention_mask[rows, :width]
+            embeddings[first + rows] = encoder.encode(*batch)[0]
+            if progress is not None:
+                progress(len(rows))
+            start = end
     return embeddings

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from endcap_rerank import schema
+from endcap_rerank.deployed import write_pointer
 from endcap_rerank.errors import ReleaseError
 from endcap_rerank.release import ENCODER_DIR, Release
+from endcap_rerank.schema import ENCODE, QUERY_EMBEDDING, TAG_LOGITS
 from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2
 
 CONFIG = "config.pbtxt"
-RELEASE_POINTER = "release.json"
 GENERATION_PREFIX = ".models-"
 
 
@@ -96,22 +95,21 @@ def _write_version(
         shutil.copytree(template, folder, ignore=shutil.ignore_patterns("__pycache__", ".*", "*.onnx"))
     else:
         folder.mkdir()
-    if config.name == schema.ENCODE.name:
+    if config.name == ENCODE.name:
         _link(release.encoder(precision), folder / "model.onnx")
         if (plan := release.path / ENCODER_DIR / "tensorrt.plan").is_file():
             _link(plan, folder / "model.plan")
     if config.backend == "python":
-        pointer = {"release": f"../../../releases/{release.id}"}
-        (folder / RELEASE_POINTER).write_text(json.dumps(pointer), "utf-8")
+        write_pointer(folder, release.path)
 
 
 def _set_dims(config: model_config_pb2.ModelConfig, release: Release) -> None:
     """Put the release's sizes in: Triton's C++ backend wants fixed dims of the ONNX file exactly."""
-    if config.name not in ("", schema.ENCODE.name):
+    if config.name not in ("", ENCODE.name):
         return
     exact = {
-        schema.QUERY_EMBEDDING.name: [release.dimension],
-        schema.TAG_LOGITS.name: [-1, max(1, len(release.labels))],
+        QUERY_EMBEDDING.name: [release.dimension],
+        TAG_LOGITS.name: [-1, max(1, len(release.labels))],
     }
     for output in config.output:
         if output.name in exact:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 from tokenizers import Encoding, Tokenizer
 
 from endcap_rerank.errors import InvalidInputError, ReleaseError
-from endcap_rerank.release import Release
+from endcap_rerank.release import TextSettings
 from endcap_rerank.schema import MAX_QUERY_CHARS
 
 
@@ -31,6 +33,18 @@ class Tokens:
     offsets: npt.NDArray[np.int32]
 
 
+class TokenizerSource(Protocol):
+    """What a tokenizer is made of: a release, or at training what will become one."""
+
+    @property
+    def tokenizer(self) -> Path:
+        """Path of ``tokenizer.json``."""
+
+    @property
+    def text(self) -> TextSettings:
+        """Prefixes, lengths and padding."""
+
+
 class QueryTokenizer:
     """The tokenizer of a release, with its prefixes, lengths and padding.
 
@@ -38,7 +52,7 @@ class QueryTokenizer:
     ``text.pad_multiple``, so that requests of similar length share a shape and can be batched by Triton.
     """
 
-    def __init__(self, release: Release) -> None:
+    def __init__(self, release: TokenizerSource) -> None:
         self._text = release.text
         try:
             self._document = release.tokenizer.read_text("utf-8")

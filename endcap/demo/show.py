@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from endcap_client import Item, SearchResult
-from rich.console import RenderableType
+from rich.console import Group, RenderableType
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
@@ -108,23 +108,24 @@ def variety(items: Sequence[Item], distance: float) -> str:
     """One line about how mixed a list is: brands, categories, ILD."""
     brands = {str((item.product or {}).get("brand", "")) for item in items}
     categories = {str((item.product or {}).get("category", "")) for item in items}
-    return f"{len(brands)} brands · {len(categories)} categories · ILD {distance:.3f}"
+    counted = [
+        f"{len(brands)} brand{'s' if len(brands) != 1 else ''}",
+        f"{len(categories)} categor{'ies' if len(categories) != 1 else 'y'}",
+    ]
+    return " · ".join([*counted, f"ILD {distance:.3f}"])
 
 
 def explained(item: Item) -> RenderableType:
-    """The terms of one product's score, largest first."""
+    """The terms of one product's score, largest first, and the server's sentence."""
     explanation = dict(item.explanation or {})
-    terms = explanation.get("terms", {})
-    table = Table(
-        title=f"why {(item.product or {}).get('title', item.id)} is first",
-        title_justify="left",
-        caption=str(explanation.get("sentence") or explanation.get("text") or ""),
-        caption_justify="left",
-    )
+    terms: Mapping[str, float] = explanation.get("terms", {})
+    table = Table(box=None, padding=(0, 2, 0, 0))
     table.add_column("term")
     table.add_column("adds", justify="right")
     for name, value in sorted(terms.items(), key=lambda entry: -abs(entry[1])):
         table.add_row(name, f"{value:+.4f}")
-    table.add_section()
-    table.add_row("score", f"{item.score:.4f}")
-    return table
+    table.add_row(Text("score", style="bold"), Text(f"{item.score:+.4f}", style="bold"))
+    title = str((item.product or {}).get("title", item.id))
+    return Panel(
+        Group(table, Text(), Text(str(explanation.get("text", "")))), title=Text(title), title_align="left"
+    )

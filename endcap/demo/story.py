@@ -92,19 +92,20 @@ def choose_story(directory: Path) -> Story:
 class _Tastes:
     """Weights of events: category → shopper → brand → weight; and events by shopper."""
 
-    by_category: Mapping[str, Mapping[str, Counter[str]]]
+    by_category: Mapping[str, Mapping[str, Mapping[str, float]]]
     events: Counter[str]
 
     def story(self, shopper: str, category: str) -> ShopperStory:
-        brands = tuple(brand for brand, _ in self.by_category[category][shopper].most_common())
-        return ShopperStory(shopper, brands, self.events[shopper])
+        weights = self.by_category[category][shopper]
+        brands = sorted(weights, key=lambda brand: (-weights[brand], brand))
+        return ShopperStory(shopper, tuple(brands), self.events[shopper])
 
 
-def _pair(weights: Mapping[str, Counter[str]]) -> tuple[float, list[str]]:
+def _pair(weights: Mapping[str, Mapping[str, float]]) -> tuple[float, list[str]]:
     """The two shoppers with different favourite brands whose lesser favourite weighs most."""
     favourites = []
     for shopper, brands in weights.items():
-        brand, weight = brands.most_common(1)[0]
+        weight, brand = max((weight, brand) for brand, weight in brands.items())
         favourites.append((weight, shopper, brand))
     favourites.sort(key=lambda entry: (-entry[0], entry[1]))
     for _, shopper, brand in favourites[:1]:
@@ -138,7 +139,9 @@ def _tagged(file: Path) -> Iterator[tuple[str, set[str]]]:
 
 
 def _tastes(file: Path, products: Mapping[str, Mapping[str, Any]]) -> _Tastes:
-    by_category: dict[str, dict[str, Counter[str]]] = defaultdict(lambda: defaultdict(Counter))
+    by_category: dict[str, dict[str, dict[str, float]]] = defaultdict(
+        lambda: defaultdict(lambda: defaultdict(float))
+    )
     events: Counter[str] = Counter()
     for user, item, event in _rows(file, "user_id", "item_id", "event"):
         product = products[item]

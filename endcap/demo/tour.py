@@ -36,6 +36,7 @@ def give_tour(console: Console, client: Client, story: Story, release: Path) -> 
 
 
 def _understanding(console: Console, client: Client, query: str) -> None:
+    client.search(query, k=1)  # the first request of a server opens its stores and is not typical
     result = client.search(query, k=K, fields=show.FIELDS)
     console.print(show.understood(query, result))
     console.print(

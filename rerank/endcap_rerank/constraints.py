@@ -96,18 +96,22 @@ class Constraints:
         A price limit counts when it names a currency (``under $50``, ``200元以下``), or when the words
         carry a price tag (``under 50``): without either, a number may be a length or a wattage.
         """
-        terms: list[Constraint] = []
+        terms: list[tuple[Tag, Constraint]] = []
         spans: list[Tag] = []
         for tag in tags:
             kind = LABELS.get(tag.label.casefold(), tag.label)
             if kind == PRICE:
                 spans.append(tag)
             elif tag.text:
-                terms.append(Constraint(kind, tag.text, tag.confidence))
+                terms.append((tag, Constraint(kind, tag.text, tag.confidence)))
         price = read_price(query)
         if price is not None and not price.explicit and not _tagged(query, price, spans):
             price = None
-        return cls(tuple(terms), price)
+        if price is not None:
+            # Words that state the price are no demand of another kind, whatever their tag.
+            start, end = _span(query, price)
+            terms = [(tag, term) for tag, term in terms if tag.end <= start or tag.start >= end]
+        return cls(tuple(term for _, term in terms), price)
 
     def as_mapping(self) -> dict[str, object]:
         """The demands as JSON-ready values: kind → texts, ``price_min``, ``price_max``."""
@@ -128,8 +132,13 @@ NO_CONSTRAINTS = Constraints()
 
 
 def _tagged(query: str, price: PriceLimit, spans: Iterable[Tag]) -> bool:
+    start, end = _span(query, price)
+    return any(tag.start < end and tag.end > start for tag in spans)
+
+
+def _span(query: str, price: PriceLimit) -> tuple[int, int]:
     start = query.find(price.text)
-    return any(tag.start < start + len(price.text) and tag.end > start for tag in spans)
+    return start, start + len(price.text)
 
 
 _CHINESE_DIGITS = {char: value for value, char in enumerate("零一二三四五六七八九")} | {"两": 2, "〇": 0}

@@ -46,6 +46,7 @@ PHRASES: dict[str, dict[str, str]] = {
         "brand": "of a brand you often choose",
         "category": "from a category you often choose",
         "popularity": "popular",
+        "seen": "you have seen it lately",
         "bought": "you have bought it already",
         "stock": "out of stock",
         "boosted": "promoted by the shop",
@@ -72,6 +73,7 @@ PHRASES: dict[str, dict[str, str]] = {
         "brand": "是您常选的品牌",
         "category": "属于您常选的品类",
         "popularity": "很受欢迎",
+        "seen": "您最近看过",
         "bought": "您已购买过",
         "stock": "暂时缺货",
         "boosted": "由商家推荐",
@@ -179,7 +181,7 @@ def _sentence(
     said.extend(phrases[name] for name in ("brand", "category") if terms.get(name, 0.0) >= _SPEAKS / 2)
     if pool.source != "popular" and terms.get("popularity", 0.0) >= _SPEAKS:
         said.append(phrases["popularity"])
-    said.extend(phrases[name] for name in ("bought", "stock") if terms.get(name, 0.0) < 0.0)
+    said.extend(phrases[name] for name in ("bought", "seen", "stock") if terms.get(name, 0.0) < 0.0)
     if (boost := terms.get("boost", 0.0)) != 0.0:
         said.append(phrases["boosted" if boost > 0.0 else "lowered"])
     if "bury" in rules:

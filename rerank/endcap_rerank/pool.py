@@ -189,7 +189,9 @@ def _for_taste(
     rows = np.unique(np.concatenate(found)).astype(np.int64)
     near = index.embeddings(rows) @ vectors.T if len(vectors) else np.zeros((len(rows), 1), np.float32)
     dense = near.max(axis=1)
-    return Candidates(rows, dense, np.zeros_like(dense), _spread(dense))
+    # What the taste was made of lies nearest to it: without these the others share the whole scale.
+    new = ~np.isin(rows, np.concatenate([profile.taste.rows, session.rows]))
+    return Candidates(rows, dense, np.zeros_like(dense), _spread(dense, new))
 
 
 def _favourites(profile: Profile, index: LiveIndex) -> list[str]:
@@ -205,12 +207,16 @@ def _within(path: str, roots: Sequence[str]) -> bool:
     )
 
 
-def _spread(scores: Floats) -> Floats:
-    """Scores as shares of their range within the request: float32 [n] in [0, 1]."""
-    if not len(scores):
+def _spread(scores: Floats, among: npt.NDArray[np.bool_] | None = None) -> Floats:
+    """Scores as shares of the range that those ``among`` have: float32 [n] in [0, 1]."""
+    spanning = scores if among is None or not among.any() else scores[among]
+    if not len(spanning):
         return scores
-    low, high = scores.min(), scores.max()
-    return (scores - low) / (high - low) if high > low else np.ones_like(scores)
+    low, high = spanning.min(), spanning.max()
+    if not high > low:
+        return np.ones_like(scores)
+    shares: Floats = ((scores - low) / (high - low)).clip(0.0, 1.0)
+    return shares
 
 
 def _shopper(

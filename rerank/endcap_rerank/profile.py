@@ -101,7 +101,7 @@ class Shares:
         return found
 
 
-SMOOTHING = 3.0
+SMOOTHING = 2.0
 """Weight of events that a shopper must have before half of their shares is believed."""
 
 

@@ -158,6 +158,7 @@ class Ranker:
             constraints=pool.constraints,
             openness=pool.openness,
             boost=request.options.boost,
+            novelty=pool.source == "user",
             bought=isinstance(request, RecommendRequest),
         )
 

@@ -10,7 +10,8 @@ import numpy.typing as npt
 
 from endcap_rerank.errors import InvalidInputError
 from endcap_rerank.options import NO_OPTIONS, Options
-from endcap_rerank.schema import DEFAULT_DIVERSITY, DEFAULT_K, MAX_ID_CHARS, MAX_K, MAX_QUERY_CHARS
+from endcap_rerank.schema import DEFAULT_DIVERSITY, DEFAULT_K, MAX_ID_CHARS, MAX_K
+from endcap_rerank.tokenizer import validate_query
 
 Floats = npt.NDArray[np.float32]
 
@@ -56,7 +57,7 @@ class SearchRequest:
         Raises:
             InvalidInputError: names the field.
         """
-        query = valid_query(query)
+        query = validate_query(query)
         embedding = np.asarray(embedding, dtype=np.float32)
         if embedding.ndim != 1 or not embedding.size:
             raise InvalidInputError("query_embedding", embedding.shape, "one vector [D] is expected")
@@ -139,21 +140,6 @@ class Ranked:
     explanations: list[str]
     products: list[str]
     query_info: str
-
-
-def valid_query(query: str) -> str:
-    """The query itself when it has 1 to MAX_QUERY_CHARS characters that are not all blank.
-
-    Raises:
-        InvalidInputError: field ``query``.
-    """
-    if not isinstance(query, str):
-        raise InvalidInputError("query", query, "a text is expected")
-    if len(query) > MAX_QUERY_CHARS:
-        raise InvalidInputError("query", query, f"at most {MAX_QUERY_CHARS} characters are allowed")
-    if not query.strip():
-        raise InvalidInputError("query", query, "a query that is not blank is expected")
-    return query
 
 
 def valid_id(name: str, value: str | None, *, required: bool = False) -> str:

@@ -38,6 +38,7 @@ class RankingWeights:
         rating: of the product, (stars - 3) / 2.
         out_of_stock: taken off a product that is not in stock.
         bought: taken off a product that the shopper bought already, in recommendations only.
+        seen: taken off a product of the shopper's latest events, in recommendations for their taste only.
         specific: share of the personal terms that the most specific query silences.
         kernel_brand, kernel_category: how much of two products' likeness is their brand, their category.
     """
@@ -52,6 +53,7 @@ class RankingWeights:
     rating: float = 0.03
     out_of_stock: float = 0.25
     bought: float = 0.6
+    seen: float = 0.3
     specific: float = 0.7
     kernel_brand: float = 0.15
     kernel_category: float = 0.15
@@ -231,6 +233,7 @@ def score(
     constraints: Constraints,
     openness: float,
     boost: Mapping[str, float],
+    novelty: bool,
     bought: bool,
 ) -> Scored:
     """Add up the terms of every candidate.
@@ -240,6 +243,7 @@ def score(
         relevance: float32 [n] in [0, 1].
         openness: share of the personal terms that the query leaves in force, in [0, 1].
         boost: item id → factor of its relevance.
+        novelty: whether products of the shopper's latest events or session lose ``weights.seen``.
         bought: whether products that the shopper bought already lose ``weights.bought``.
     """
     embeddings = index.embeddings(rows)
@@ -261,6 +265,9 @@ def score(
     if len(session):
         recent = affinity(embeddings, session)
         terms["session"] = recent.values * np.float32(weights.session * openness)
+    if novelty:
+        seen = np.isin(rows, np.concatenate([profile.taste.rows, session.rows]))
+        terms["seen"] = seen * np.float32(-weights.seen)
     terms["popularity"] = index.popularity(rows) * np.float32(weights.popularity)
     stars = (index.ratings(rows) - np.float32(3.0)) * np.float32(weights.rating / 2.0)
     terms["rating"] = np.where(np.isnan(stars), np.float32(0.0), stars)

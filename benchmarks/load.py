@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from endcap_rerank.errors import EndcapError
+
 from endcap.launcher import Server
 from endcap.reports import Figure, Report
-from endcap_rerank.errors import EndcapError
 
 LOCUSTFILE = Path(__file__).with_name("locustfile.py")
 
@@ -54,7 +55,14 @@ def run_load(
             command = [sys.executable, "-m", "locust", "-f", str(LOCUSTFILE), "--headless", "--only-summary"]
             command += ["-u", str(users), "-r", str(users), "-t", f"{seconds:g}s", "--rate", f"{rate:g}"]
             command += ["--grpc-url", server.grpc_url, "--http-url", server.http_url]
-            command += ["--traffic", str(traffic), "--recording", str(recording), "--html", str(page)]
+            command += [
+                "--traffic",
+                str(traffic.resolve()),
+                "--recording",
+                str(recording),
+                "--html",
+                str(page),
+            ]
             _run(command, directory / "load.log", seconds + 60.0, waiting)
         if not recording.is_file():
             said = (directory / "load.log").read_text("utf-8", "replace").strip().splitlines()
@@ -94,7 +102,8 @@ def as_report(recorded: Mapping[str, Any], *, rate: float, users: int) -> Report
 
 def _run(command: list[str], log: Path, timeout: float, waiting: Callable[[], None]) -> None:
     with log.open("wb") as stream:
-        process = subprocess.Popen(command, stdout=stream, stderr=subprocess.STDOUT)
+        root = LOCUSTFILE.parents[1]
+        process = subprocess.Popen(command, stdout=stream, stderr=subprocess.STDOUT, cwd=root)
         try:
             waited = 0.0
             while waited < timeout:

@@ -1,6 +1,6 @@
 """Shoppers of a shop, over gRPC and HTTP, for Locust.
 
-Against a server that ``endcap serve`` or ``make serve`` keeps up, with Locust's web page::
+Run it from the root of the checkout. Against a server that ``make serve`` keeps up, with Locust's web page::
 
     locust -f benchmarks/locustfile.py --traffic build/demo/shop
 
@@ -12,28 +12,26 @@ or without it, gRPC only, 50 requests a second for a minute::
 from __future__ import annotations
 
 import random
-import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
-
-import grpc.experimental.gevent
-
-# Locust has patched the standard library by now; gRPC waits in C and has to be told.
-grpc.experimental.gevent.init_gevent()
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from typing import Any
 
 from endcap_client import Client, EndcapError
+from grpc.experimental.gevent import init_gevent
 from locust import User, constant_throughput, events, task
 
 from benchmarks.recording import Recording
 from benchmarks.traffic import Traffic, Zipf
 
+# Locust has patched the standard library by now; gRPC waits in C and has to be told before it is used.
+init_gevent()
+
 recording = Recording()
 
 
 @events.init_command_line_parser.add_listener
-def add_arguments(parser):
+def add_arguments(parser: Any) -> None:
     parser.add_argument("--grpc-url", default="localhost:8001", help="host:port of the gRPC users")
     parser.add_argument("--http-url", default="localhost:8000", help="host:port of the HTTP users")
     parser.add_argument("--traffic", default="build/demo/shop", help="folder of a shop, or a file of queries")
@@ -44,7 +42,7 @@ def add_arguments(parser):
 
 
 @events.init.add_listener
-def prepare(environment, **_):
+def prepare(environment: Any, **_: Any) -> None:
     options = environment.parsed_options
     environment.traffic = Traffic.of_path(Path(options.traffic))
     environment.zipf = Zipf(len(environment.traffic.queries))
@@ -57,7 +55,7 @@ def prepare(environment, **_):
 
 
 @events.quitting.add_listener
-def finish(environment, **_):
+def finish(environment: Any, **_: Any) -> None:
     for client in environment.clients.values():
         client.close()
     if environment.parsed_options.recording:
@@ -74,10 +72,10 @@ class Shopper(User):
     abstract = True
     protocol = ""
 
-    def wait_time(self):
-        return self._pace(self)
+    def wait_time(self) -> float:
+        return float(self._pace(self))
 
-    def on_start(self):
+    def on_start(self) -> None:
         options = self.environment.parsed_options
         self._pace = constant_throughput(options.rate / max(1, options.num_users))
         self.client = self.environment.clients[self.protocol]
@@ -86,29 +84,31 @@ class Shopper(User):
         users = self.traffic.users
         self.shopper = self.random.choice(users) if users else f"load-{self.random.randrange(1000)}"
         self.query = ""
-        self.seen = []
+        self.seen: list[str] = []
         # Users that start together would send together.
         time.sleep(self.random.random() * max(1, options.num_users) / options.rate)
 
     @task(8)
-    def search(self):
+    def search(self) -> None:
         query = self.traffic.queries[self.environment.zipf.draw(self.random)]
         if self.random.random() < self.environment.parsed_options.fresh:
             query = f"{query} {self.random.randrange(10**6)}"
         self.query = query
-        self.seen = self.timed("search", lambda: self.client.search(query, user=self.shopper, k=20)) or self.seen
+        found = self.timed("search", lambda: self.client.search(query, user=self.shopper, k=20))
+        self.seen = found or self.seen
 
     @task(1)
-    def recommend(self):
+    def recommend(self) -> None:
         self.query = ""
-        self.seen = self.timed("recommend", lambda: self.client.recommend(self.shopper, k=20)) or self.seen
+        found = self.timed("recommend", lambda: self.client.recommend(self.shopper, k=20))
+        self.seen = found or self.seen
 
     @task(1)
-    def feedback(self):
+    def feedback(self) -> None:
         if not self.seen:
-            return self.search()
+            return
         position = self.random.randrange(len(self.seen))
-        event = {
+        event: dict[str, Any] = {
             "user": self.shopper,
             "item": self.seen[position],
             "event": self.random.choices(("click", "cart", "purchase"), (90, 8, 2))[0],
@@ -118,16 +118,17 @@ class Shopper(User):
             event["query"] = self.query
         self.timed("feedback", lambda: self.client.feedback(event))
 
-    def timed(self, name, call):
+    def timed(self, name: str, call: Callable[[], Any]) -> list[str]:
         """Make the call, tell Locust, return the ids of an answer's products."""
         start = time.perf_counter()
-        answer, failure = None, None
+        answer: Any = None
+        failure: EndcapError | None = None
         try:
             answer = call()
         except EndcapError as error:
             failure = error
         milliseconds = (time.perf_counter() - start) * 1000
-        ids = getattr(answer, "ids", [])
+        ids: list[str] = getattr(answer, "ids", [])
         self.environment.events.request.fire(
             request_type=self.protocol,
             name=name,

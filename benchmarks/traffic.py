@@ -28,14 +28,15 @@ class Traffic:
 
     @classmethod
     def of_shop(cls, directory: Path) -> Traffic:
-        """Read ``queries.csv`` (else the queries of ``judgments.csv``), ``events.csv`` and ``products.jsonl``.
+        """Read ``queries.csv`` (else the queries of judgments), ``events.csv`` and ``products.jsonl``.
 
         Raises:
             FileNotFoundError: the folder has no queries.
         """
-        queries = next((directory / n for n in ("queries.csv", "judgments.csv") if (directory / n).is_file()), None)
+        names = ("queries.csv", "judgments.csv", "judgments.train.csv")
+        queries = next((directory / name for name in names if (directory / name).is_file()), None)
         if queries is None:
-            raise FileNotFoundError(f"{directory}: neither queries.csv nor judgments.csv")
+            raise FileNotFoundError(f"{directory}: none of {', '.join(names)}")
         events, products = directory / "events.csv", directory / "products.jsonl"
         return cls(
             read_queries(queries),

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from tritonclient.grpc.aio import InferenceServerClient
 from tritonclient.utils import InferenceServerException
 
-from endcap_client.failures import error_from
-from endcap_client.grpc_channel import CHANNEL_ARGUMENTS, request_inputs, requested_outputs
+from endcap_client.grpc_channel import CHANNEL_ARGUMENTS, error_of, request_inputs, requested_outputs
 from endcap_client.operations import Answer, Operation
 from endcap_client.transport import Target
 
@@ -32,7 +32,7 @@ class AsyncGrpcTransport:
                 client_timeout=timeout,
             )
         except InferenceServerException as error:
-            raise error_from(error.status(), error.message(), url=self._url) from error
+            raise await asyncio.to_thread(error_of, error, self._url) from error
         answer: Answer = result.as_numpy
         return answer
 
@@ -44,7 +44,7 @@ class AsyncGrpcTransport:
                 and await self._client.is_model_ready(model, headers=self._headers, client_timeout=timeout)
             )
         except InferenceServerException as error:
-            raise error_from(error.status(), error.message(), url=self._url) from error
+            raise await asyncio.to_thread(error_of, error, self._url) from error
 
     async def close(self) -> None:
         """Close the channel."""

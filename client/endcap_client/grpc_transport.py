@@ -7,8 +7,7 @@ from typing import Any
 from tritonclient.grpc import InferenceServerClient
 from tritonclient.utils import InferenceServerException
 
-from endcap_client.failures import error_from
-from endcap_client.grpc_channel import CHANNEL_ARGUMENTS, request_inputs, requested_outputs
+from endcap_client.grpc_channel import CHANNEL_ARGUMENTS, error_of, request_inputs, requested_outputs
 from endcap_client.operations import Answer, Operation
 from endcap_client.transport import Target
 
@@ -32,7 +31,7 @@ class GrpcTransport:
                 client_timeout=timeout,
             )
         except InferenceServerException as error:
-            raise error_from(error.status(), error.message(), url=self._url) from error
+            raise error_of(error, self._url) from error
         answer: Answer = result.as_numpy
         return answer
 
@@ -44,7 +43,7 @@ class GrpcTransport:
                 and self._client.is_model_ready(model, headers=self._headers, client_timeout=timeout)
             )
         except InferenceServerException as error:
-            raise error_from(error.status(), error.message(), url=self._url) from error
+            raise error_of(error, self._url) from error
 
     def close(self) -> None:
         """Close the channel."""

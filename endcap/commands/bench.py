@@ -1,0 +1,122 @@
+"""``endcap bench …``: benchmarks of this checkout; each writes build/reports/NAME.json."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from endcap.console import reports_errors
+
+if TYPE_CHECKING:
+    from endcap.reports import Report
+
+Repository = Annotated[
+    Path | None,
+    typer.Option("--repository", help="A registered repository; left out, the one named above."),
+]
+Output = Annotated[Path, typer.Option("--output", help="Where the report goes.")]
+REPORTS = Path("build/reports")
+
+
+@reports_errors
+def load(
+    repository: Repository = None,
+    traffic: Annotated[
+        Path | None, typer.Option(help="Folder of a shop, or a file of queries (csv, jsonl, txt).")
+    ] = None,
+    seconds: Annotated[float, typer.Option(min=1, help="How long.")] = 30.0,
+    rate: Annotated[float, typer.Option(min=0.1, help="Requests a second, all users together.")] = 40.0,
+    users: Annotated[int, typer.Option(min=2, help="Half speak gRPC, half HTTP.")] = 16,
+    output: Output = REPORTS,
+) -> None:
+    """Locust against a server of its own on the demo shop; exit status 1 when a request failed."""
+    _add_checkout()
+    from benchmarks.repositories import demo
+    from rich.progress import Progress
+
+    from benchmarks.load import run_load
+    from endcap.console import errors
+
+    if repository is None or traffic is None:
+        prepared = demo()
+        repository, traffic = repository or prepared.repository, traffic or prepared.traffic
+    with Progress(console=errors, transient=True) as progress:
+        task = progress.add_task("load", total=seconds + 4)
+        report = run_load(
+            repository,
+            traffic,
+            output,
+            seconds=seconds,
+            rate=rate,
+            users=users,
+            waiting=lambda: progress.advance(task, 0.25),
+        )
+    _show(report, output)
+    if report.figures["errors"].value:
+        errors.print(f"[red]{report.figures['errors'].value:g} requests failed[/]; {report.notes}")
+        raise typer.Exit(1)
+
+
+@reports_errors
+def stages(
+    repository: Repository = None,
+    queries: Annotated[
+        Path | None, typer.Option(help="File of queries (csv with a column `query`, jsonl, txt), or a shop.")
+    ] = None,
+    requests: Annotated[int, typer.Option(min=10, help="Measured requests of each kind.")] = 600,
+    output: Output = REPORTS,
+) -> None:
+    """Time of each stage in process, and of the whole request over gRPC: latency.json.
+
+    Without --repository: the 54,667 products of build/homedepot (built first where ENDCAP_DATA is), else the
+    demo shop.
+    """
+    _add_checkout()
+    from benchmarks.repositories import real_or_demo
+    from rich.progress import Progress
+
+    from benchmarks.stages import measure
+    from endcap.console import errors
+
+    if repository is None or queries is None:
+        prepared = real_or_demo()
+        repository, queries = repository or prepared.repository, queries or prepared.traffic
+    with Progress(console=errors, transient=True) as progress:
+        task = progress.add_task("stages", total=None)
+        report = measure(
+            repository,
+            queries,
+            requests=requests,
+            progress=lambda done, total: progress.update(task, completed=done, total=total),
+        )
+    report.write(output)
+    _show(report, output)
+
+
+def _add_checkout() -> None:
+    """Make ``benchmarks`` importable: it lies beside ``endcap`` and is part of no distribution."""
+    from endcap_rerank.errors import EndcapError
+
+    root = Path(__file__).resolve().parents[2]
+    if not (root / "benchmarks" / "__init__.py").is_file():
+        raise EndcapError(f"{root} has no benchmarks/: they run from a checkout of Endcap (pip install -e .)")
+    if str(root) not in sys.path:
+        sys.path.insert(0, str(root))
+
+
+def _show(report: Report, output: Path) -> None:
+    from rich.table import Table
+
+    from endcap.console import console
+    from endcap.report_page import baselines, number, verdict
+
+    table = Table("figure", "value", "unit", "goal", "", "beside it", title=report.name)
+    for name, figure in report.figures.items():
+        table.add_row(
+            name, number(figure.value), figure.unit, figure.goal, verdict(figure), baselines(figure)
+        )
+    console.print(table)
+    console.print(f"{output / report.name}.json", markup=False, soft_wrap=True)

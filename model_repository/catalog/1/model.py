@@ -28,7 +28,8 @@ class TritonPythonModel:
             inputs = {tensor.name(): tensor.as_numpy() for tensor in request.inputs()}
             if tensors.catalog_operation(inputs) == "upsert":
                 products = tensors.by_row(inputs, tensors.catalog_upsert)
-                self.ranker.upsert(products, self.embed([product.encoder_text() for product in products]))
+                embeddings = self.embed([product.encoder_text() for product in products])
+                self.ranker.upsert(zip(products, embeddings, strict=True))
             else:
                 self.ranker.delete(tensors.by_row(inputs, tensors.catalog_delete))
             accepted = np.ones_like(inputs["document"], dtype=np.int32)

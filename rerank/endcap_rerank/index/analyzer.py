@@ -10,10 +10,13 @@ import Stemmer
 
 _CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003134f"
 
+_LETTER = rf"(?:(?![{_CJK}])[^\W\d_])"
+_CHARACTER = rf"(?:(?![{_CJK}])[^\W_])"
+
 _PIECE = re.compile(
     rf"(?P<cjk>[{_CJK}]+)"
-    r"|(?P<number>\d+(?:[.,/⁄]\d+)*)(?P<unit>[^\W\d_]{1,3}(?![^\W_]))?"
-    rf"|(?P<word>(?:(?![{_CJK}])[^\W_])+(?:['’](?=[^\W\d_]))?(?:(?![{_CJK}])[^\W_])*)"
+    rf"|(?P<number>\d+(?:[.,/⁄]\d+)*)(?P<unit>x(?=\d)|{_LETTER}{{1,3}}(?!{_CHARACTER}))?"
+    rf"|(?P<word>{_CHARACTER}+(?:['’](?={_LETTER}))?{_CHARACTER}*)"
 )
 _RUNS = re.compile(r"\d+|[^\W\d_]+")
 _WORDS_CACHED = 65_536
@@ -26,7 +29,7 @@ def analyze(text: str) -> list[str]:
 
     - NFKC and case folding first, so ``１８Ｖ`` is ``18v``.
     - A number keeps its decimals and fractions (``1/2``, ``2.5``) and is parted from a unit written
-      against it: ``18v`` gives ``18 v``, as ``18 V`` does.
+      against it: ``18v`` gives ``18 v``, as ``18 V`` does. So do measures: ``2x4`` gives ``2 x 4``.
     - A word of letters is stemmed (Snowball English): ``drills`` and ``drill`` meet.
     - A code of letters and digits is kept whole and its parts are added: ``sc141`` gives
       ``sc141 sc 141``, so that ``SC-141`` finds it.

@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 
 from endcap_rerank.index.selection import best
 
-LEXICAL_WEIGHT = 0.3
+LEXICAL_WEIGHT = 0.4
+"""Of 0.1 … 0.5, 0.3 and 0.4 order the judged products of Home Depot best (an encoder without tuning), and
+0.4 retrieves more of them."""
 
 
 @dataclass(frozen=True)

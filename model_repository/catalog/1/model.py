@@ -49,7 +49,9 @@ class TritonPythonModel:
         response = pb_utils.InferenceRequest(
             model_name="encode",
             model_version=self.version,
-            requested_output_names=["query_embedding"],
+            # Both: Triton's response cache is keyed on the inputs alone, and would hand this answer,
+            # without tags, to a search for the very same text.
+            requested_output_names=["query_embedding", "tag_logits"],
             inputs=[
                 pb_utils.Tensor("input_ids", tokens.input_ids),
                 pb_utils.Tensor("attention_mask", tokens.attention_mask),

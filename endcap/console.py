@@ -44,4 +44,4 @@ def _expected() -> tuple[type[Exception], ...]:
     """Endcap's two error trees; the SDK's stands alone because the SDK depends on nothing of Endcap."""
     import endcap_client
 
-    return (EndcapError, endcap_client.EndcapError)
+    return EndcapError, endcap_client.EndcapError

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import typer
 
-from endcap.commands import demo_data, report
+from endcap.commands import bench as bench_commands
+from endcap.commands import demo_data, report, search, serve
 
 app = typer.Typer(
     help="Search and recommendation for shops on NVIDIA Triton.",
@@ -21,3 +22,7 @@ app.add_typer(bench, name="bench")
 # app.command("build")(build.build)
 app.command("demo-data")(demo_data.demo_data)
 app.command("report")(report.report)
+bench.command("load")(bench_commands.load)
+bench.command("stages")(bench_commands.stages)
+app.command("serve")(serve.serve)
+app.command("search")(search.search)

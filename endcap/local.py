@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from itertools import pairwise
 from pathlib import Path
 
 from endcap_export.encoder import OnnxEncoder
@@ -19,7 +20,7 @@ STAGES = ("tokenize", "encode", "retrieve", "rank", "diversify", "answer")
 
 
 class LocalSearch:
-    """The same stages, on the same release and the same stores, as the server's ``search`` and ``recommend``."""
+    """The stages of the server's ``search`` and ``recommend``, on the same release and the same stores."""
 
     def __init__(self, tokenizer: QueryTokenizer, encoder: OnnxEncoder, ranker: Ranker) -> None:
         self.tokenizer = tokenizer
@@ -101,7 +102,7 @@ class LocalSearch:
         marks.append(clock())
         ranked = self.ranker.answer(request, pool, scored, selected)
         marks.append(clock())
-        seconds = [end - begin for begin, end in zip(marks, marks[1:], strict=False)]
+        seconds = [end - begin for begin, end in pairwise(marks)]
         return ranked, dict(zip(STAGES, seconds, strict=True))
 
     def recommend(

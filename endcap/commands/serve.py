@@ -1,0 +1,136 @@
+"""``endcap serve``: run tritonserver on a repository until it is told to stop."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+from types import FrameType
+from typing import Annotated
+
+import typer
+
+from endcap.console import console, errors, reports_errors
+
+USUAL_PORTS = (8000, 8001, 8002)
+
+
+@reports_errors
+def serve(
+    repository: Annotated[
+        Path, typer.Option("--repository", "-r", help="What `endcap register` or `endcap build` wrote.")
+    ],
+    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for all of them.")] = "127.0.0.1",
+    http_port: Annotated[
+        int | None, typer.Option(help="8000 if it is free, else a free one; 0: any.")
+    ] = None,
+    grpc_port: Annotated[
+        int | None, typer.Option(help="8001 if it is free, else a free one; 0: any.")
+    ] = None,
+    metrics_port: Annotated[
+        int | None, typer.Option(help="8002 if it is free, else a free one; 0: any.")
+    ] = None,
+    model_config_name: Annotated[
+        str, typer.Option(help="Use configs/NAME.pbtxt where a model has one, e.g. tensorrt.")
+    ] = "",
+    cache_mib: Annotated[int, typer.Option(help="Response cache of `encode` in MiB; 0 for none.")] = 64,
+    state: Annotated[
+        Path | None, typer.Option(help="Shoppers' events and catalogue changes. [default: REPOSITORY/state]")
+    ] = None,
+    load_threads: Annotated[int, typer.Option(help="Models loaded at the same time.")] = 4,
+    timeout: Annotated[float, typer.Option(help="Seconds until the server must be ready.")] = 120.0,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Log to standard error, not into REPOSITORY/logs.")
+    ] = False,
+    triton_options: Annotated[
+        list[str] | None, typer.Argument(help="Further options of tritonserver, after --.")
+    ] = None,
+) -> None:
+    """Serve a repository with tritonserver; Ctrl-C or SIGTERM lets it finish and stops it.
+
+    Uses the tritonserver on PATH (NVIDIA's container), else the one in the nvidia-pytriton wheel.
+    When a model fails to load, Triton's own error is shown and the exit status is 1.
+    """
+    from endcap.launcher import Server, TritonError, port_is_free
+
+    ports = [
+        (usual if port_is_free(host, usual) else 0) if port is None else port
+        for port, usual in zip((http_port, grpc_port, metrics_port), USUAL_PORTS, strict=True)
+    ]
+    stopping = _Stopping()
+    with stopping.caught(), errors.status("starting Triton") as line:
+
+        def report(seconds: float, loaded: list[str]) -> None:
+            stopping.check()
+            models = f", loaded: {' '.join(loaded)}" if loaded else ""
+            line.update(f"starting Triton, {seconds:.1f} s{models}")
+
+        server = Server.start(
+            repository,
+            report=report,
+            host=host,
+            http_port=ports[0],
+            grpc_port=ports[1],
+            metrics_port=ports[2],
+            model_config_name=model_config_name,
+            cache_mib=cache_mib,
+            state=state,
+            load_threads=load_threads,
+            timeout=timeout,
+            verbose=verbose,
+            extra=tuple(triton_options or ()),
+        )
+    stopping.server = server
+    with stopping.caught():
+        try:
+            console.print(
+                f"ready: gRPC {server.grpc_url}, HTTP {server.http_url}, metrics {server.metrics_url}",
+                highlight=False,
+                soft_wrap=True,
+            )
+            if server.log:
+                console.print(f"log: {server.log}", highlight=False, soft_wrap=True)
+            stopping.check()
+            status = server.wait()
+        finally:
+            server.stop()
+    if stopping.number is None:
+        where = f"; see {server.log}" if server.log else ""
+        raise TritonError(f"tritonserver ended by itself with status {status}{where}")
+    console.print("stopped", highlight=False)
+
+
+class _Stopping:
+    """SIGINT and SIGTERM: passed on to a running server, or ending its start."""
+
+    def __init__(self) -> None:
+        from endcap.launcher import Server
+
+        self.number: int | None = None
+        self.server: Server | None = None
+
+    def caught(self) -> _Caught:
+        return _Caught(self)
+
+    def check(self) -> None:
+        if self.number is not None:
+            raise KeyboardInterrupt if self.number == signal.SIGINT else typer.Exit(128 + self.number)
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        self.number = number
+        if self.server is not None:
+            # A second signal is passed on too: Triton then stops waiting for what is in flight.
+            self.server.send_signal(number)
+
+
+class _Caught:
+    def __init__(self, stopping: _Stopping) -> None:
+        self._stopping = stopping
+
+    def __enter__(self) -> None:
+        self._before = {
+            number: signal.signal(number, self._stopping) for number in (signal.SIGINT, signal.SIGTERM)
+        }
+
+    def __exit__(self, *exception: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,134 @@
+import itertools
+import json
+import random
+from collections import Counter
+
+import pytest
+from typer.testing import CliRunner
+
+from benchmarks.recording import Recording
+from benchmarks.traffic import Traffic, Zipf, never_repeated, read_queries
+from endcap.cli import app
+from endcap.reports import Report
+
+QUERIES = ["red tent", "oak chair", "wool dress under $90", "steel kettle", "blue boots"]
+
+
+@pytest.fixture
+def shop(tmp_path):
+    """The files of a shop that traffic is read from."""
+    directory = tmp_path / "shop"
+    directory.mkdir()
+    (directory / "queries.csv").write_text("query,kind\n" + "".join(f"{query},type\n" for query in QUERIES))
+    (directory / "events.csv").write_text("user_id,item_id\nada,p0001\nbob,p0002\nada,p0003\n")
+    (directory / "products.jsonl").write_text('{"id": "p0001", "title": "T"}\n\n{"id": "p0002"}\n')
+    return directory
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, ["bench", *map(str, arguments)])
+
+
+def test_traffic_is_read_from_a_shops_files(shop):
+    traffic = Traffic.of_path(shop)
+    assert traffic == Traffic(tuple(QUERIES), ("ada", "bob"), ("p0001", "p0002"))
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("q.csv", "id,query\n1,red tent\n2, oak chair \n3,red tent\n4,\n"),
+        ("q.txt", "red tent\n\noak chair\nred tent\n"),
+        ("q.jsonl", '{"query": "red tent"}\n{"query": "oak chair"}\n'),
+    ],
+)
+def test_queries_are_read_from_any_file_without_repetition(tmp_path, name, text):
+    (tmp_path / name).write_text(text)
+    assert read_queries(tmp_path / name) == ("red tent", "oak chair")
+
+
+def test_a_file_without_queries_is_refused(tmp_path):
+    (tmp_path / "q.csv").write_text("text\nred tent\n")
+    with pytest.raises(ValueError, match="no column 'query'"):
+        read_queries(tmp_path / "q.csv")
+    (tmp_path / "q.txt").write_text("\n")
+    with pytest.raises(ValueError, match="no query"):
+        read_queries(tmp_path / "q.txt")
+
+
+def test_few_queries_make_most_of_the_traffic():
+    zipf, numbers = Zipf(1000), random.Random(7)
+    drawn = Counter(zipf.draw(numbers) for _ in range(20_000))
+    assert set(drawn) <= set(range(1000))
+    # 1/H(1000) = 13.4% and half of it.
+    assert drawn[0] / 20_000 == pytest.approx(0.134, abs=0.01)
+    assert drawn[1] / 20_000 == pytest.approx(0.067, abs=0.01)
+
+
+def test_queries_that_must_not_repeat_do_not():
+    drawn = list(itertools.islice(never_repeated(QUERIES), 500))
+    assert len(set(drawn)) == 500
+    assert set(drawn[: len(QUERIES)]) == set(QUERIES)
+
+
+def test_a_recording_keeps_fractions_of_milliseconds(tmp_path):
+    recording = Recording()
+    recording.on_request("grpc", "search", 1.234, None, response_length=3)
+    recording.on_request("grpc", "search", 9.0, ValueError("no"), response_length=0)
+    recording.write(tmp_path / "r.json")
+    run = json.loads((tmp_path / "r.json").read_text())["grpc"]
+    assert run["calls"] == {"search": [1.234]}
+    assert run["errors"] == {"ValueError: no": 1}
+
+
+def test_a_load_run_has_no_error_and_writes_its_report(repository, shop, tmp_path):
+    pytest.importorskip("locust")
+    reports = tmp_path / "reports"
+    options = ("--seconds", 4, "--rate", 30, "--users", 4, "--output", reports)
+    done = run("load", "--repository", repository, "--traffic", shop, *options)
+    assert done.exit_code == 0, done.output
+    figures = Report.read(reports / "load.json").figures
+    assert figures["errors"].value == 0
+    for protocol in ("grpc", "http"):
+        assert figures[f"{protocol}_errors"].value == 0
+        assert figures[f"{protocol}_rps"].value > 1
+        percentiles = [figures[f"{protocol}_p{p}_ms"].value for p in (50, 95, 99)]
+        assert percentiles == sorted(percentiles)
+        assert percentiles[0] > 0
+        assert f"{protocol}_search_p50_ms" in figures
+    assert "<html" in (reports / "load.html").read_text()
+
+
+def test_a_load_run_with_errors_says_which_and_fails(repository, tmp_path):
+    pytest.importorskip("locust")
+    (tmp_path / "q.txt").write_text("x" * 1000 + "\n")
+    reports = tmp_path / "reports"
+    options = ("--seconds", 2, "--rate", 20, "--users", 2, "--output", reports)
+    done = run("load", "--repository", repository, "--traffic", tmp_path / "q.txt", *options)
+    assert done.exit_code == 1
+    report = Report.read(reports / "load.json")
+    assert report.figures["errors"].value > 0
+    assert "InvalidRequest: query: got" in report.notes
+
+
+def test_stages_are_measured_against_the_whole_request(repository, shop, tmp_path):
+    done = run(
+        "stages", "--repository", repository, "--queries", shop, "--requests", 40, "--output", tmp_path
+    )
+    assert done.exit_code == 0, done.output
+    report = Report.read(tmp_path / "latency.json")
+    value = {name: figure.value for name, figure in report.figures.items()}
+    stages = [value[f"{stage}_p50_ms"] for stage in ("tokenize", "encode", "retrieve", "rank", "diversify")]
+    assert min(stages) > 0
+    assert value["stages_sum_p50_ms"] >= max(stages)
+    assert value["end_to_end_p50_ms"] <= value["end_to_end_p99_ms"]
+    assert value["end_to_end_ratio"] == pytest.approx(value["end_to_end_p50_ms"] / value["stages_sum_p50_ms"])
+    assert report.figures["end_to_end_ratio"].low <= value["end_to_end_ratio"]
+    assert value["same_answers"] == 1
+    assert value["cache_hits"] == 0
+    assert value["triton_encode_mean_ms"] > 0
+
+
+def test_a_repository_that_is_none_is_named(tmp_path, shop):
+    done = run("load", "--repository", tmp_path / "absent", "--traffic", shop, "--output", tmp_path)
+    assert done.exit_code == 1

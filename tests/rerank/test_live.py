@@ -264,3 +264,69 @@ def test_without_a_store_the_catalogue_cannot_be_changed(index):
 def test_an_unknown_vocabulary_is_refused(live):
     with pytest.raises(InvalidInputError, match=r"^vocabulary: got 'colour'"):
         live.vocabulary("colour")
+
+
+def test_a_long_history_of_changes_ends_where_a_fresh_index_begins(index, tmp_path, path):
+    rng = np.random.default_rng(8)
+    live, store = LiveIndex(index, CatalogStore(path)), CatalogStore(path)
+    vectors = unit_vectors(400, seed=9)
+    truth = {product.id: (product, index.dense.vectors[row]) for row, product in enumerate(PRODUCTS)}
+    names = [product.id for product in PRODUCTS] + [f"n{n}" for n in range(150)]
+    for step in range(400):
+        item = str(rng.choice(names))
+        if rng.random() < 0.3:
+            store.delete([item])
+            truth.pop(item, None)
+        else:
+            product = Product(
+                id=item,
+                title=f"{rng.choice(['red', 'blue'])} {rng.choice(['chair', 'table', 'lamp'])}",
+                brand=str(rng.choice(["A", "B", "", "C"])),
+                category=str(rng.choice(["Home > Seats", "Home", "Garden > Seats"])),
+                price=float(rng.integers(1, 100)),
+                attributes={"finish": str(rng.choice(["oak", "steel"]))},
+            )
+            store.upsert([(product, vectors[step])], ENCODER)
+            truth[item] = product, vectors[step]
+        if rng.random() < 0.2:
+            live.refresh()
+    live.refresh()
+    products = [product for product, _ in truth.values()]
+    fresh = LiveIndex(small_index(tmp_path / "fresh", products, np.array([v for _, v in truth.values()])))
+    assert len(live) == len(fresh) == len(truth)
+    for filters in (
+        None,
+        Filters(price_max=40.0),
+        Filters(brands=("a",), categories=("Home",)),
+        Filters(attributes={"finish": ("OAK",)}, exclude=frozenset({"drill", "n3"})),
+    ):
+        ours, theirs = (one.nearest(QUERY, 25, filters) for one in (live, fresh))
+        assert ids(live, ours) == ids(fresh, theirs)
+        np.testing.assert_allclose(ours.dense, theirs.dense, atol=1e-6)
+        ours, theirs = (one.retrieve("red chair", QUERY, count=200, filters=filters) for one in (live, fresh))
+        assert set(ids(live, ours)) == set(ids(fresh, theirs))
+        matching = {i for i, score in zip(ids(live, ours), ours.lexical, strict=True) if score > 0}
+        assert matching == {
+            i for i, score in zip(ids(fresh, theirs), theirs.lexical, strict=True) if score > 0
+        }
+    for item in truth:
+        assert live.product(live.row(item)) == truth[item][0]
+
+
+def test_the_most_popular_come_first_and_filters_hold(live):
+    assert ids(live, live.popular(2)) == ["drill", "driver"]
+    live.upsert([(replace(NEW, review_count=120), QUERY)])
+    assert set(ids(live, live.popular(2))) == {"drill", "saw"}
+    assert ids(live, live.popular(3, Filters(categories=("Lighting",)))) == ["lamp"]
+
+
+def test_rows_are_held_against_filters_one_by_one(live):
+    live.upsert([(NEW, QUERY)])
+    live.delete(["lamp"])
+    rows = [0, 1, 4, live.row("saw")]
+    assert live.passes(rows, None).tolist() == [True, True, False, True]
+    assert live.passes(rows, Filters(price_max=99.99)).tolist() == [True, False, False, True]
+    assert live.contains(rows, "power saw").tolist() == [False] * 4
+    assert live.contains(rows, "Saws bosch").tolist() == [False, False, False, True]
+    assert live.contains(rows, "yellow drills").tolist() == [True, False, False, False]
+    assert not live.contains(rows, "").any()

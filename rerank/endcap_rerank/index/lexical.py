@@ -164,6 +164,7 @@ class LexicalDelta:
         self._postings: dict[str, dict[int, float]] = {}
         self._terms_of: dict[int, tuple[str, ...]] = {}
         self._arrays: dict[str, tuple[NDArray[Any], NDArray[np.float32]]] = {}
+        self._idf: dict[str, float] = {}
 
     def put(self, slot: int, product: Product) -> None:
         """File the product under ``slot``, in place of what was there."""
@@ -171,7 +172,9 @@ class LexicalDelta:
         weights = weighted_terms(product)
         norm = K1 * (1 - B + B * sum(weights.values()) / self._base.average_length)
         for term, tf in weights.items():
-            impact = self._base.idf(term) * tf * (K1 + 1) / (tf + norm)
+            if (idf := self._idf.get(term)) is None:
+                idf = self._idf[term] = self._base.idf(term)
+            impact = idf * tf * (K1 + 1) / (tf + norm)
             self._postings.setdefault(term, {})[slot] = impact
             self._arrays.pop(term, None)
         self._terms_of[slot] = tuple(weights)

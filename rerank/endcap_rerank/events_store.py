@@ -123,7 +123,8 @@ CREATE INDEX IF NOT EXISTS events_of_user
 """
 # The index holds every column that a request reads: the table itself is not touched.
 
-_INSERT = "INSERT OR IGNORE INTO events VALUES (?, ?, ?, ?, ?, ?, ?)"
+# Not INSERT OR IGNORE: that would drop a row with a missing value as silently as a repeated one.
+_INSERT = "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (event_id) DO NOTHING"
 _OF_USER = (
     "SELECT user, item, event, timestamp, query, position, event_id FROM events "
     "WHERE user = ? ORDER BY timestamp DESC, event_id DESC LIMIT ?"

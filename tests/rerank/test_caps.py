@@ -1,0 +1,66 @@
+import numpy as np
+import pytest
+from endcap_rerank.diversity import Cap, SimilarityKernel, select_dpp, select_mmr
+
+STRATEGIES = pytest.mark.parametrize("select", [select_dpp, select_mmr])
+DIVERSITIES = pytest.mark.parametrize("diversity", [0.0, 0.4, 1.0])
+
+
+def kernel(size: int) -> SimilarityKernel:
+    vectors = np.random.default_rng(size).standard_normal((size, 8)).astype(np.float32)
+    return SimilarityKernel(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
+
+
+@STRATEGIES
+@DIVERSITIES
+def test_caps_hold_while_any_candidate_can_keep_them(select, diversity):
+    brands = np.arange(60) % 6
+    categories = np.arange(60) // 10
+    caps = [Cap("brand", brands, 2), Cap("category", categories, 3)]
+    found = select(-np.arange(60.0), kernel(60), 12, diversity, caps=caps)
+    assert np.bincount(brands[found.rows]).max() <= 2
+    assert np.bincount(categories[found.rows]).max() <= 3
+    assert found.exceeded == ()
+
+
+@STRATEGIES
+@DIVERSITIES
+def test_caps_hold_when_candidates_run_out(select, diversity):
+    """One brand fills the rest of the list only after every other brand has had its share."""
+    brands = np.array([0] * 10 + [1, 1, 2])
+    found = select(-np.arange(13.0), kernel(13), 8, diversity, caps=[Cap("brand", brands, 2)])
+    assert len(found.rows) == 8
+    assert sorted(brands[found.rows[:5]].tolist()) == [0, 0, 1, 1, 2]
+    assert brands[found.rows[5:]].tolist() == [0, 0, 0]
+    assert found.exceeded == ("brand",)
+
+
+@STRATEGIES
+def test_a_cap_that_cannot_hold_does_not_undo_the_others(select):
+    brands = np.arange(12) % 6
+    one_category = np.zeros(12, int)
+    caps = [Cap("brand", brands, 1), Cap("category", one_category, 2)]
+    found = select(-np.arange(12.0), kernel(12), 6, 0.2, caps=caps)
+    assert len(set(brands[found.rows].tolist())) == 6
+    assert found.exceeded == ("category",)
+
+
+@STRATEGIES
+def test_the_unknown_brand_is_no_brand(select):
+    found = select(-np.arange(6.0), kernel(6), 6, 0.0, caps=[Cap("brand", np.full(6, -1), 1)])
+    assert found.rows.tolist() == [0, 1, 2, 3, 4, 5]
+    assert found.exceeded == ()
+
+
+@STRATEGIES
+def test_pins_go_first_and_count_towards_caps(select):
+    brands = np.array([0, 0, 0, 1, 1])
+    found = select(-np.arange(5.0), kernel(5), 3, 0.0, caps=[Cap("brand", brands, 1)], first=[2])
+    assert found.rows.tolist() == [2, 3, 0]
+
+
+@STRATEGIES
+def test_pins_repel_what_is_like_them(select):
+    vectors = np.array([[1, 0, 0], [0, 1, 0], [0, 1, 0], [0, 0, 1]], np.float32)
+    found = select(np.array([1.0, 0.9, 0.8, 0.7]), SimilarityKernel(vectors), 3, 0.8, first=[2])
+    assert found.rows.tolist() == [2, 0, 3]

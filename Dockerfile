@@ -7,8 +7,7 @@ FROM ${TRITON} AS packages
 WORKDIR /build
 COPY constraints.txt ./
 COPY rerank ./rerank
-# A folder of its own, put before the image's own packages by PYTHONPATH: numpy 1 must win over whatever
-# the base image brings.
+# A folder of its own: whatever the base image brings stays as it is.
 RUN python3 -m pip install --no-cache-dir --disable-pip-version-check \
         --target /opt/endcap/packages --constraint constraints.txt ./rerank
 
@@ -16,14 +15,15 @@ FROM ${TRITON}
 COPY --from=packages /opt/endcap/packages /opt/endcap/packages
 # The templates from which `endcap register` makes a repository, of the same version as the packages.
 COPY model_repository /opt/endcap/model_repository
-ENV PYTHONPATH=/opt/endcap/packages \
-    PYTHONDONTWRITEBYTECODE=1 \
-    ENDCAP_MODEL_REPOSITORY=/opt/endcap/model_repository \
+ENV ENDCAP_MODEL_REPOSITORY=/opt/endcap/model_repository \
     ENDCAP_STATE=/state \
     OMP_NUM_THREADS=1 \
     TOKENIZERS_PARALLELISM=false
-# The base image has the user triton-server; the stores must be his.
-RUN mkdir -p /repository /state && chown triton-server:triton-server /state \
+# The Python backend's interpreter ignores PYTHONPATH; a .pth file it reads. It puts the folder first, so that
+# its numpy 1 wins. The base image has the user triton-server; the stores must be his.
+RUN echo "import sys; sys.path.insert(0, '/opt/endcap/packages')" \
+        > "$(python3 -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/endcap.pth" \
+    && mkdir -p /repository /state && chown triton-server:triton-server /state \
     && python3 -c "import endcap_rerank.ranker, numpy; assert numpy.__version__ < '2'"
 USER triton-server
 VOLUME /state

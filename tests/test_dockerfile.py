@@ -6,6 +6,7 @@ import json
 import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -109,6 +110,20 @@ def test_no_torch_is_installed():
     assert not seen & {"torch", "transformers", "endcap-export", "endcap-client"}
     runs = " ".join(of("RUN") + of("ENTRYPOINT"))
     assert "torch" not in runs
+
+
+def test_the_stub_finds_the_packages(tmp_path):
+    """The stub's interpreter is isolated: a .pth file reaches it, PYTHONPATH would not."""
+    assert not [line for line in of("ENV") if "PYTHONPATH" in line]
+    (line,) = re.findall(r'echo "(import sys; [^"]+)"', " ".join(of("RUN")))
+    packages, site = tmp_path / "packages", tmp_path / "site"
+    (packages / "found_first").mkdir(parents=True)
+    (packages / "found_first" / "__init__.py").write_text("")
+    site.mkdir()
+    (site / "endcap.pth").write_text(line.replace("/opt/endcap/packages", str(packages)) + "\n")
+    code = f"import site, sys; site.addsitedir({str(site)!r}); import found_first; print(sys.path[0])"
+    shown = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True, check=True)
+    assert shown.stdout.strip() == str(packages)
 
 
 def test_it_does_not_run_as_root_and_says_whether_it_is_ready():

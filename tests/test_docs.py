@@ -81,3 +81,15 @@ def test_weights_in_the_docs_are_the_defaults():
 def test_every_setting_is_described():
     described = rows(page("serving.md"), "## Settings")
     assert {f"ENDCAP_{name.upper()}" for name in Settings.__dataclass_fields__} <= described
+
+
+def test_commands_named_in_the_docs_exist():
+    from typer.main import get_command
+
+    from endcap.cli import app
+
+    known = set(get_command(app).commands)
+    mention = re.compile(r"(?:`|^ {4}|^)endcap ([a-z][a-z-]+)", flags=re.MULTILINE)
+    for file in PAGES:
+        for name in mention.findall(file.read_text("utf-8")):
+            assert name in known, (file.name, name)

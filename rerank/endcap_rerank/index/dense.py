@@ -11,7 +11,6 @@ seconds, and filters do not change its quality. It grows with the catalogue, abo
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -46,14 +45,12 @@ def write_dense(directory: Path, vectors: NDArray[np.float32]) -> None:
         return
     pieces = dimension // 2 if dimension % 2 == 0 else dimension
     codes: Any = faiss.IndexPQFastScan(dimension, pieces, 4, faiss.METRIC_INNER_PRODUCT)
-    threads = faiss.omp_get_max_threads()
-    faiss.omp_set_num_threads(os.cpu_count() or 1)
-    try:
-        # Evenly spread rows: shops list their products by category.
-        codes.train(vectors[:: max(1, count // _TRAINING_VECTORS)])
-        codes.add(vectors)
-    finally:
-        faiss.omp_set_num_threads(threads)
+    # One thread: the work comes in pieces so small that threads wait for each other longer than they
+    # work, ten times as long on a busy machine.
+    faiss.omp_set_num_threads(1)
+    # Evenly spread rows: shops list their products by category.
+    codes.train(vectors[:: max(1, count // _TRAINING_VECTORS)])
+    codes.add(vectors)
     faiss.write_index(codes, str(directory / _CODES))
 
 

@@ -15,7 +15,7 @@ from typing import NamedTuple, Protocol
 
 from endcap_rerank.errors import InvalidInputError, StoreError
 from endcap_rerank.requests import valid_id
-from endcap_rerank.schema import EVENT_WEIGHTS, MAX_ID_CHARS, MAX_QUERY_CHARS
+from endcap_rerank.schema import EVENT_WEIGHTS, MAX_QUERY_CHARS
 
 MAX_CLOCK_SKEW = 24 * 3600.0
 """Seconds that a timestamp may lie ahead of the server's clock."""
@@ -32,7 +32,7 @@ class Event(NamedTuple):
         timestamp: seconds since 1970 (UTC).
         query: what was searched for, empty when nothing was.
         position: rank at which the item was shown, from 0; None when unknown.
-        event_id: makes a repeated report count once.
+        event_id: makes a repeated report count once; empty for a report that stands for itself.
     """
 
     user: str
@@ -56,7 +56,7 @@ class Event(NamedTuple):
         event_id: str | None = None,
         now: float | None = None,
     ) -> Event:
-        """Check every field. No ``timestamp`` takes the clock; no ``event_id`` makes a fresh one.
+        """Check every field. No ``timestamp`` takes the clock.
 
         Raises:
             InvalidInputError: names the field.
@@ -91,7 +91,7 @@ class Event(NamedTuple):
             timestamp=float(timestamp),
             query=query,
             position=position,
-            event_id=valid_id("event_id", event_id) or uuid.uuid4().hex,
+            event_id=valid_id("event_id", event_id),
         )
 
 
@@ -157,7 +157,7 @@ class SqliteEventStore:
             StoreError: the file is locked, the disk is full …; nothing was stored.
         """
         with self._errors("written"):
-            return self._insert([_row(event) for event in events])
+            return self._insert([_row(event, event.event_id or uuid.uuid4().hex) for event in events])
 
     def import_events(self, events: Iterable[Event], *, chunk: int = IMPORT_CHUNK) -> int:
         """Store a shop's history, one transaction a ``chunk``; a repeated import adds nothing new.
@@ -172,7 +172,7 @@ class SqliteEventStore:
         """
         added = 0
         stream = iter(events)
-        while rows := [_row(event) for event in islice(stream, chunk)]:
+        while rows := [_row(event, event.event_id or _derived_id(event)) for event in islice(stream, chunk)]:
             with self._errors("written"):
                 added += self._insert(rows)
         return added
@@ -255,11 +255,10 @@ class SqliteEventStore:
             raise StoreError(f"{self.path}: events could not be {attempted} ({error})") from error
 
 
-def _row(event: Event) -> tuple[object, ...]:
-    event_id = event.event_id
-    if not event_id:
-        name = f"{event.user}\x1f{event.item}\x1f{event.event}\x1f{event.timestamp!r}"
-        event_id = uuid.uuid5(uuid.NAMESPACE_OID, name).hex
-    if len(event_id) > MAX_ID_CHARS:
-        raise InvalidInputError("event_id", event_id, f"at most {MAX_ID_CHARS} characters are allowed")
+def _derived_id(event: Event) -> str:
+    name = f"{event.user}\x1f{event.item}\x1f{event.event}\x1f{event.timestamp!r}"
+    return uuid.uuid5(uuid.NAMESPACE_OID, name).hex
+
+
+def _row(event: Event, event_id: str) -> tuple[object, ...]:
     return (event_id, event.user, event.item, event.event, event.timestamp, event.query, event.position)

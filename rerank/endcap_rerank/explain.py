@@ -147,7 +147,7 @@ def explain(
 def _reasons(affinity: Affinity | None, taste: Taste, position: int, index: LiveIndex) -> list[str]:
     if affinity is None:
         return []
-    likeness: npt.NDArray[np.float32] = affinity.likeness[position]
+    likeness: npt.NDArray[np.float32] = affinity.likeness[:, position] * taste.weights
     best = np.argsort(-likeness, kind="stable")[:EVENTS_SHOWN]
     return index.item_ids(taste.rows[best[likeness[best] > 0.0]])
 

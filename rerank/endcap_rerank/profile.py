@@ -19,7 +19,7 @@ HALF_LIFE = 60 * 24 * 3600.0
 HALF_RANK = 50.0
 """Events in which it halves as well: a shop whose timestamps are coarse still tells late from early."""
 
-ANCHORS = 48
+ANCHORS = 32
 """Most items that stand for a taste."""
 
 SESSION_FADE = 0.8

@@ -109,7 +109,7 @@ class Affinity:
 
     Attributes:
         values: float32 [n] in (-1, 1).
-        likeness: float32 [n, m], what each item of the taste contributes before scaling.
+        likeness: float32 [m, n], of each item of the taste to each candidate, before the item's weight.
     """
 
     values: Floats
@@ -130,14 +130,13 @@ def affinity(embeddings: Floats, taste: Taste) -> Affinity:
     Args:
         embeddings: float32 [n, D] of the candidates.
     """
-    cosines = embeddings @ taste.vectors.T
-    if len(cosines):
-        cosines -= cosines.mean(axis=0)
-    np.maximum(cosines, 0.0, out=cosines)
-    cosines *= taste.weights
-    raw = cosines.sum(axis=1)
+    likeness: Floats = taste.vectors @ embeddings.T
+    if len(embeddings):
+        likeness -= likeness.mean(axis=1, keepdims=True)
+    np.maximum(likeness, 0.0, out=likeness)
+    raw = taste.weights @ likeness
     largest = float(np.abs(raw).max(initial=0.0))
-    return Affinity(raw / np.float32(largest + TYPICAL_LIKENESS), cosines)
+    return Affinity(raw / np.float32(largest + TYPICAL_LIKENESS), likeness)
 
 
 @dataclass(frozen=True)

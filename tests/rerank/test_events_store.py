@@ -61,7 +61,7 @@ def test_forget(store):
 
 
 def test_import_is_repeatable(store):
-    history = [Event(f"u{n % 7}", f"i{n}", "purchase", float(n)) for n in range(2500)]
+    history = [Event.validated(f"u{n % 7}", f"i{n}", "purchase", float(n)) for n in range(2500)]
     assert store.import_events(iter(history), chunk=1000) == 2500
     assert store.import_events(history, chunk=1000) == 0
     assert len(store.of_user("u3", 1000)) == len([n for n in range(2500) if n % 7 == 3])

@@ -113,12 +113,12 @@ class JointBatches(Sampler[list[int]]):
     The order depends on the seed and the epoch alone, so that a resumed run sees the same batches.
     """
 
-    def __init__(self, lengths: npt.NDArray[np.int64], tagged_count: int, size: int, seed: int) -> None:
+    def __init__(
+        self, lengths: npt.NDArray[np.int64], tagged_count: int, sizes: tuple[int, int], seed: int
+    ) -> None:
         self._lengths = lengths
-        self._parts = [
-            part for part in (np.arange(tagged_count), np.arange(tagged_count, len(lengths))) if len(part)
-        ]
-        self._size = size
+        parts = np.arange(tagged_count), np.arange(tagged_count, len(lengths))
+        self._parts = [(part, size) for part, size in zip(parts, sizes, strict=True) if len(part)]
         self._seed = seed
         self._epoch = 0
 
@@ -127,23 +127,23 @@ class JointBatches(Sampler[list[int]]):
         self._epoch = epoch
 
     def __len__(self) -> int:
-        return max(-(-len(part) // self._size) for part in self._parts)
+        return max(-(-len(part) // size) for part, size in self._parts)
 
     def __iter__(self) -> Iterator[list[int]]:
         generator = np.random.default_rng([self._seed, self._epoch])
-        streams = [islice(cycle(self._shuffled(part, generator)), len(self)) for part in self._parts]
+        streams = [islice(cycle(self._shuffled(*part, generator)), len(self)) for part in self._parts]
         for parts in zip(*streams, strict=True):
             yield [int(index) for part in parts for index in part]
 
     def _shuffled(
-        self, part: npt.NDArray[np.int64], generator: np.random.Generator
+        self, part: npt.NDArray[np.int64], size: int, generator: np.random.Generator
     ) -> list[npt.NDArray[np.int64]]:
         order = generator.permutation(part)
         batches = []
-        for start in range(0, len(order), self._size * _BUCKET):
-            bucket = order[start : start + self._size * _BUCKET]
+        for start in range(0, len(order), size * _BUCKET):
+            bucket = order[start : start + size * _BUCKET]
             bucket = bucket[np.argsort(self._lengths[bucket], kind="stable")]
-            batches += [bucket[first : first + self._size] for first in range(0, len(bucket), self._size)]
+            batches += [bucket[first : first + size] for first in range(0, len(bucket), size)]
         return [batches[index] for index in generator.permutation(len(batches))]
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -79,15 +81,20 @@ def encode_texts(
     tokenize: Callable[[Sequence[str]], Tokens],
     texts: Sequence[str],
     *,
+    workers: int | None = None,
     batch_pieces: int = 1024,
     progress: Callable[[int], None] | None = None,
 ) -> Floats:
     """Embed many texts, in batches of like length so that little is spent on padding.
 
+    Batches run side by side on one-threaded sessions: two threads that split each small product between
+    them would spend their time waiting for each other.
+
     Args:
-        encoder: the exported encoder.
+        encoder: the exported encoder, opened with one thread.
         tokenize: ``QueryTokenizer.encode_products`` for products, ``.encode`` for queries.
         texts: what to embed.
+        workers: batches at a time; every core that this process may use when None.
         batch_pieces: word pieces of one batch, padding included; small batches stay in the cache.
         progress: called after each batch with the number of texts done in it.
 
@@ -95,20 +102,33 @@ def encode_texts(
         float32 [len(texts), D], unit length, in the order of ``texts``.
     """
     embeddings = np.empty((len(texts), encoder.dimension), np.float32)
-    for first in range(0, len(texts), _CHUNK):
-        tokens = tokenize(texts[first : first + _CHUNK])
-        lengths = tokens.attention_mask.sum(axis=1)
-        order = np.argsort(lengths, kind="stable")
-        start = 0
-        while start < len(order):
-            # Sorted by length, the last of a batch is the longest; it grows while it stays small.
-            end = start + 1
-            while end < len(order) and (end + 1 - start) * lengths[order[end]] <= batch_pieces:
-                end += 1
-            rows, width = order[start:end], lengths[order[end - 1]]
-            batch = tokens.input_ids[rows, :width], tokens.attention_mask[rows, :width]
-            embeddings[first + rows] = encoder.encode(*batch)[0]
-            if progress is not None:
-                progress(len(rows))
-            start = end
+    with ThreadPoolExecutor(workers or len(os.sched_getaffinity(0))) as pool:
+        for first in range(0, len(texts), _CHUNK):
+            tokens = tokenize(texts[first : first + _CHUNK])
+            batches = _like_lengths(tokens.attention_mask.sum(axis=1), batch_pieces)
+            inputs = (
+                (tokens.input_ids[rows, :width], tokens.attention_mask[rows, :width])
+                for rows, width in batches
+            )
+            for (rows, _), answer in zip(
+                batches, pool.map(lambda batch: encoder.encode(*batch)[0], inputs), strict=True
+            ):
+                embeddings[first + rows] = answer
+                if progress is not None:
+                    progress(len(rows))
     return embeddings
+
+
+def _like_lengths(lengths: Integers, batch_pieces: int) -> list[tuple[Integers, int]]:
+    """Rows of each batch and its width, such that rows times width stays at most ``batch_pieces``."""
+    order = np.argsort(lengths, kind="stable")
+    batches = []
+    start = 0
+    while start < len(order):
+        # Sorted by length, the last of a batch is the longest.
+        end = start + 1
+        while end < len(order) and (end + 1 - start) * lengths[order[end]] <= batch_pieces:
+            end += 1
+        batches.append((order[start:end], int(lengths[order[end - 1]])))
+        start = end
+    return batches

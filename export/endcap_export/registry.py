@@ -26,9 +26,11 @@ from pathlib import Path
 
 from endcap_rerank.errors import ReleaseError
 from endcap_rerank.index import Index
+from endcap_rerank.ranker import CATALOG_FILE
 from endcap_rerank.release import Release
 
 from endcap_export.generation import GENERATION_PREFIX, write_generation
+from endcap_export.reencode import reencode_changes
 from endcap_export.release import sync, sync_tree
 from endcap_export.triton import load_models
 
@@ -196,6 +198,8 @@ def _switch(
             raise ReleaseError(
                 f"{release_id} was refused, {entries[-1].release} is served on: {error}"
             ) from error
+    # The served version knows changed products by their words until they have its vectors.
+    reencode_changes(repository / STATE / CATALOG_FILE, release, precision)
     _prune(repository, after.name, (*entries, entry))
     return version
 

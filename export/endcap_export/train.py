@@ -33,7 +33,8 @@ class TrainingSettings:
         epochs: passes over the larger of the two data sets; the smaller one comes round again.
         max_steps: optimizer steps; None is as many as ``epochs`` need.
         seconds: time budget; training stops at the first step after it. None is no limit.
-        batch_size: tagged queries, and pairs, of one step.
+        batch_size: pairs of one step.
+        tag_batch_size: tagged queries of one step; they are much shorter than products.
         learning_rate: of the trunk, after warm-up; it falls linearly to zero.
         head_learning_rate: of the tag head, which starts from nothing.
         warmup: share of the steps in which the learning rate rises.
@@ -47,6 +48,7 @@ class TrainingSettings:
     max_steps: int | None = None
     seconds: float | None = None
     batch_size: int = 32
+    tag_batch_size: int = 64
     learning_rate: float = 1e-4
     head_learning_rate: float = 1e-3
     warmup: float = 0.1
@@ -56,7 +58,14 @@ class TrainingSettings:
     seed: int = 7
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "learning_rate", "head_learning_rate", "temperature"):
+        for name in (
+            "epochs",
+            "batch_size",
+            "tag_batch_size",
+            "learning_rate",
+            "head_learning_rate",
+            "temperature",
+        ):
             if not getattr(self, name) > 0:
                 raise InvalidInputError(name, getattr(self, name), "a number above 0 is expected")
         for name in ("max_steps", "seconds"):
@@ -147,8 +156,8 @@ class JointTrainer(Trainer):
     def get_train_dataloader(self) -> DataLoader[Any]:
         """Batches of like length, from both data sets."""
         dataset = cast(JointDataset, self.train_dataset)
-        size, seed = self.args.per_device_train_batch_size, self._settings.seed
-        batches = JointBatches(dataset.lengths(), dataset.tagged_count, size, seed)
+        sizes = self._settings.tag_batch_size, self.args.per_device_train_batch_size
+        batches = JointBatches(dataset.lengths(), dataset.tagged_count, sizes, self._settings.seed)
         return self.accelerator.prepare(
             DataLoader(dataset, batch_sampler=batches, collate_fn=dataset.collate, pin_memory=False)
         )

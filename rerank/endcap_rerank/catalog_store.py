@@ -33,6 +33,10 @@ CREATE TABLE IF NOT EXISTS changes (
 """
 # REPLACE removes the older row of the product, and AUTOINCREMENT never gives a number twice.
 _PUT = "INSERT OR REPLACE INTO changes (id, document, embedding, encoder_id) VALUES (?, ?, ?, ?)"
+_REENCODE = (
+    "INSERT OR REPLACE INTO changes (id, document, embedding, encoder_id) "
+    "SELECT id, document, ?, ? FROM changes WHERE seq = ?"
+)
 
 
 @dataclass(frozen=True)
@@ -113,6 +117,24 @@ class CatalogStore:
         self._write([(item_id, None, None, None) for item_id in ids])
         return len(ids)
 
+    def reencode(self, vectors: Iterable[tuple[int, NDArray[np.float32]]], encoder_id: str) -> None:
+        """Replace the vectors of changes by those of another encoder; a change made since stays as it is.
+
+        Args:
+            vectors: ``Change.seq`` and the new L2-normalized vector [D].
+
+        Raises:
+            InvalidInputError: a vector is not a finite row of numbers.
+            StoreError: nothing was stored.
+        """
+        self._write(
+            [
+                (checked_vector("embedding", vector).astype("<f4").tobytes(), encoder_id, seq)
+                for seq, vector in vectors
+            ],
+            _REENCODE,
+        )
+
     def version(self) -> tuple[int, int]:
         """A value that differs whenever something may have been written since; microseconds.
 
@@ -155,14 +177,14 @@ class CatalogStore:
         with self._lock:
             self._connection.close()
 
-    def _write(self, rows: Sequence[tuple[str, str | None, bytes | None, str | None]]) -> None:
+    def _write(self, rows: Sequence[tuple[str | bytes | int | None, ...]], statement: str = _PUT) -> None:
         if not rows:
             return
         with self._lock:
             try:
                 self._connection.execute("BEGIN IMMEDIATE")
                 try:
-                    self._connection.executemany(_PUT, rows)
+                    self._connection.executemany(statement, rows)
                     self._connection.execute("COMMIT")
                 except BaseException:
                     if self._connection.in_transaction:

@@ -47,6 +47,8 @@ class Launch:
         verbose: the server's log goes to standard error, not into ``repository/logs``.
         load_threads: models loaded at the same time.
         timeout: seconds until the server must be ready.
+        exit_timeout: seconds that a stopping server waits for requests in flight and for idle HTTP
+            connections that clients hold open.
         extra: further options of tritonserver.
     """
 
@@ -61,6 +63,7 @@ class Launch:
     verbose: bool = False
     load_threads: int = 4
     timeout: float = 120.0
+    exit_timeout: int = 10
     extra: tuple[str, ...] = ()
 
     @property
@@ -178,6 +181,7 @@ class Server:
             "strict-readiness": "true",
             # The configs are complete; completing them would start every Python model twice.
             "disable-auto-complete-config": None,
+            "exit-timeout-secs": launch.exit_timeout,
             "model-load-thread-count": launch.load_threads,
             "http-address": launch.host,
             "grpc-address": launch.host,
@@ -263,8 +267,10 @@ class Server:
         """Pass a signal on; SIGINT and SIGTERM let the server finish what it has begun and end."""
         self._process.send_signal(number)
 
-    def stop(self, timeout: float = 30.0) -> int:
+    def stop(self, timeout: float | None = None) -> int:
         """Stop the server and wait; after ``timeout`` seconds it is killed, its Python stubs too.
+
+        Left out, ``timeout`` is what Triton itself takes at most: ``exit_timeout``, and the time to unload.
 
         Nothing stays behind: no process, no shared memory, no temporary folder. Stopping twice is fine.
 
@@ -274,7 +280,7 @@ class Server:
         if self.running:
             self._process.send_signal(signal.SIGTERM)
             with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(timeout)
+                self._process.wait(self.launch.exit_timeout + 15.0 if timeout is None else timeout)
         # The stubs are in the server's session; after a kill or a crash they would wait for it.
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)

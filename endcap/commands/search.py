@@ -49,8 +49,6 @@ def search(
     table = Table(title=Text(f"{query!r}: {len(result)} products in {result.latency * 1e3:.1f} ms"))
     for heading in ("#", "id", "title", "brand", "category", "price", "score"):
         table.add_column(heading, justify="right" if heading in ("#", "price", "score") else "left")
-    if explain:
-        table.add_column("why")
     for place, item in enumerate(result, start=1):
         product: Any = item.product or {}
         cells = [
@@ -59,10 +57,11 @@ def search(
             *(str(product.get(name, "")) for name in ("title", "brand", "category")),
         ]
         cells += [_price(product), f"{item.score:.3f}"]
-        if explain:
-            cells.append(_why(item.explanation or {}))
         table.add_row(*map(Text, cells))
     console.print(table)
+    for place, item in enumerate(result, start=1):
+        if item.explanation:
+            console.print(f"{place:3} {item.id}: {item.explanation.get('text', '')}", markup=False)
     if result.tags:
         console.print(
             "understood: " + ", ".join(f"{tag.label} {tag.text!r}" for tag in result.tags), markup=False
@@ -74,7 +73,3 @@ def search(
 def _price(product: Any) -> str:
     price = product.get("price")
     return "" if price is None else f"{price:.2f} {product.get('currency', '')}".strip()
-
-
-def _why(explanation: Any) -> str:
-    return str(explanation.get("text", ""))

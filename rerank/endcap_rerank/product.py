@@ -47,7 +47,9 @@ class Product:
         """
         unknown = sorted(set(row) - _FIELDS)
         if unknown:
-            raise InvalidInputError(unknown[0], row[unknown[0]], f"known fields are {', '.join(sorted(_FIELDS))}")
+            raise InvalidInputError(
+                unknown[0], row[unknown[0]], f"known fields are {', '.join(sorted(_FIELDS))}"
+            )
         attributes = row.get("attributes")
         if _absent(attributes):
             attributes = {}
@@ -57,7 +59,9 @@ class Product:
             id=_text(row, "id", required=True, limit=MAX_ID_CHARS),
             title=_text(row, "title", required=True),
             brand=_text(row, "brand"),
-            category=CATEGORY_SEPARATOR.join(part.strip() for part in _text(row, "category").split(">") if part.strip()),
+            category=CATEGORY_SEPARATOR.join(
+                part.strip() for part in _text(row, "category").split(">") if part.strip()
+            ),
             price=_number(row, "price", low=0.0),
             currency=_text(row, "currency"),
             in_stock=_boolean(row, "in_stock", default=True),
@@ -120,7 +124,12 @@ def _text(row: Mapping[str, Any], name: str, *, required: bool = False, limit: i
 
 
 def _number(
-    row: Mapping[str, Any], name: str, *, low: float = -math.inf, high: float = math.inf, default: float = math.nan
+    row: Mapping[str, Any],
+    name: str,
+    *,
+    low: float = -math.inf,
+    high: float = math.inf,
+    default: float = math.nan,
 ) -> float:
     value = row.get(name)
     if _absent(value):

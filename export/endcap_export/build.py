@@ -1,0 +1,128 @@
+"""One call from a shop's files to a registered release."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from endcap_rerank.events_store import SqliteEventStore
+from endcap_rerank.ranker import EVENTS_FILE
+from endcap_rerank.release import Release
+
+from endcap_export.export import export_release
+from endcap_export.progress import Progress, silent
+from endcap_export.registry import RELEASES, STATE, register
+from endcap_export.rows import MAX_BAD_SHARE
+from endcap_export.shop import Shop, ShopFiles
+from endcap_export.train import TrainingSettings
+from endcap_export.trained import train_encoder
+
+
+@dataclass(frozen=True)
+class Built:
+    """What a build made.
+
+    Attributes:
+        version: of every Triton model.
+        events: how many of the shop's events were new to the repository's store.
+        seconds: stage → seconds.
+        warnings: a line for everything that was left out of the shop's files.
+    """
+
+    release: Release
+    version: int
+    events: int
+    seconds: dict[str, float]
+    warnings: tuple[str, ...]
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """What the manifest keeps: data, training, parity, metrics."""
+        return dict(self.release.manifest["record"])
+
+
+def build(
+    data: Path,
+    repository: Path,
+    *,
+    tags: Path | None = None,
+    base: str = "minilm",
+    settings: TrainingSettings | None = None,
+    limit_train: int | None = None,
+    method: str = "rowwise",
+    precision: str = "int8",
+    tensorrt: bool = False,
+    templates: Path | None = None,
+    server: str | None = None,
+    max_bad_share: float = MAX_BAD_SHARE,
+    progress: Progress = silent,
+) -> Built:
+    """Read, train, export, index, register.
+
+    Args:
+        data: the shop's folder, see ``ShopFiles.find``.
+        repository: made when absent; the release goes to ``releases/``, the events to ``state/``.
+        tags: tagged queries that lie elsewhere.
+        base: ``minilm``, ``zh``, a folder or a Hugging Face id.
+        settings: hyperparameters of training.
+        limit_train: most pairs and tagged queries to learn from; the index always has every product.
+        method: of int8 quantization.
+        precision: which encoder is served.
+        tensorrt: also build a TensorRT engine.
+        templates: the Triton models' templates.
+        server: a running Triton that shall load the new version.
+        max_bad_share: share of bad rows above which a file is refused.
+        progress: told of each stage.
+
+    Raises:
+        EndcapError: with what cannot be used and why; nothing is registered then.
+    """
+    seconds: dict[str, float] = {}
+    started = time.perf_counter()
+
+    def lap(stage: str) -> None:
+        nonlocal started
+        seconds[stage] = round(time.perf_counter() - started, 2)
+        started = time.perf_counter()
+
+    progress("read", 0, 1)
+    shop = Shop.load(ShopFiles.find(data, tags), max_bad_share=max_bad_share)
+    progress("read", 1, 1)
+    lap("read")
+    with tempfile.TemporaryDirectory(prefix="endcap-build-") as folder:
+        trained = train_encoder(
+            shop, base, Path(folder), settings or TrainingSettings(), limit=limit_train, progress=progress
+        )
+        lap("train")
+        release = export_release(
+            trained, shop, repository / RELEASES, method=method, tensorrt=tensorrt, progress=progress
+        )
+    seconds.update(release.manifest["record"]["seconds"])
+    started = time.perf_counter()
+    progress("register", 0, 1)
+    version = register(release.path, repository, templates, precision=precision, server=server)
+    progress("register", 1, 1)
+    lap("register")
+    events = import_events(shop, repository / STATE, progress)
+    lap("events")
+    return Built(release, version, events, seconds, shop.warnings)
+
+
+def import_events(shop: Shop, state: Path, progress: Progress = silent) -> int:
+    """Put the shop's events into the store that serving reads; events that it has are not added twice.
+
+    Returns:
+        How many were new.
+    """
+    if not shop.events:
+        return 0
+    progress("events", 0, 1)
+    store = SqliteEventStore(state / EVENTS_FILE)
+    try:
+        return store.import_events(shop.events)
+    finally:
+        store.close()
+        progress("events", 1, 1)

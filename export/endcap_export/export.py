@@ -1,0 +1,145 @@
+"""From a trained encoder and a catalogue to a release."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from endcap_rerank.release import Release
+from endcap_rerank.tokenizer import QueryTokenizer
+
+from endcap_export.encoder import OnnxEncoder, encode_texts
+from endcap_export.evaluate import ranking_scores, tag_scores
+from endcap_export.onnx_export import export_onnx
+from endcap_export.parity import check_parity
+from endcap_export.progress import Progress, silent
+from endcap_export.quantize import quantize
+from endcap_export.release import TENSORRT, write_release
+from endcap_export.shop import Shop, texts_of
+from endcap_export.trained import TrainedEncoder
+
+_PARITY_TEXTS = 200
+_EVALUATED_QUERIES = 300
+
+
+def export_release(
+    trained: TrainedEncoder,
+    shop: Shop,
+    releases: Path,
+    *,
+    method: str = "rowwise",
+    tensorrt: bool = False,
+    progress: Progress = silent,
+) -> Release:
+    """Export, check, quantize, evaluate, encode the catalogue, index it, write the release.
+
+    Args:
+        trained: what ``train_encoder`` wrote.
+        shop: its products make the index; its held-out parts are evaluated on.
+        releases: folder of releases.
+        method: of int8 quantization, see ``endcap_export.quantize``.
+        tensorrt: also build an engine with the TensorRT library that is there.
+        progress: told of each stage.
+
+    Raises:
+        ParityError: the export differs from the trained encoder.
+        EndcapError: anything else that cannot be done, TensorRT missing among it.
+    """
+    tokenizer = QueryTokenizer(trained)
+    timed = _Timed(progress)
+    with tempfile.TemporaryDirectory(prefix="endcap-export-") as name:
+        work = Path(name)
+        encoders = {"fp32": work / "fp32.onnx", "int8": work / "int8.onnx"}
+        model = trained.load()
+        timed("export", lambda: export_onnx(model, encoders["fp32"]))
+        texts = _sample(shop)
+        parity = timed("parity", lambda: check_parity(model, encoders["fp32"], tokenizer, texts))
+        timed("quantize", lambda: quantize(encoders["fp32"], encoders["int8"], method))
+        if tensorrt:
+            from endcap_export.tensorrt import build_engine
+
+            encoders[TENSORRT] = work / "tensorrt.plan"
+            timed("tensorrt", lambda: build_engine(encoders["fp32"], encoders[TENSORRT]))
+        metrics = timed(
+            "evaluate",
+            lambda: {
+                precision: _evaluated(OnnxEncoder(encoders[precision]), tokenizer, shop, model.labels)
+                for precision in ("fp32", "int8")
+            },
+        )
+        products = [product.encoder_text() for product in shop.products]
+        started, done = time.perf_counter(), 0
+
+        def count(number: int) -> None:
+            nonlocal done
+            done += number
+            progress("encode", done, len(products))
+
+        # The catalogue meets queries that int8 encoded: both lie in one space, so both are int8.
+        embeddings = encode_texts(
+            OnnxEncoder(encoders["int8"]), tokenizer.encode_products, products, progress=count
+        )
+        timed.seconds["encode"] = round(time.perf_counter() - started, 2)
+        record = {
+            **trained.record,
+            "parity": parity.as_mapping(),
+            "quantization": method,
+            "metrics": metrics,
+            "seconds": timed.seconds,
+        }
+        return timed(
+            "index",
+            lambda: write_release(
+                releases,
+                tokenizer=trained.tokenizer,
+                encoders=encoders,
+                labels=model.labels,
+                text=trained.text,
+                products=shop.products,
+                embeddings=embeddings,
+                record=record,
+            ),
+        )
+
+
+class _Timed:
+    """Runs a stage, tells of its start and end, keeps its seconds."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self.seconds: dict[str, float] = {}
+
+    def __call__(self, stage: str, work: Callable[[], Any]) -> Any:
+        self._progress(stage, 0, 1)
+        started = time.perf_counter()
+        result = work()
+        self.seconds[stage] = round(time.perf_counter() - started, 2)
+        self._progress(stage, 1, 1)
+        return result
+
+
+def _sample(shop: Shop) -> list[str]:
+    """Texts of many lengths for the parity check: queries of each kind, and titles."""
+    kinds = (
+        [judgment.query for judgment in shop.held_judgments or shop.judgments],
+        [query.text for query in shop.held_tags or shop.tags],
+        [product.title[:512] for product in shop.products],
+    )
+    each = _PARITY_TEXTS // sum(map(bool, kinds))
+    return [text for kind in kinds for text in kind[:: max(1, len(kind) // each)][:each]]
+
+
+def _evaluated(
+    encoder: OnnxEncoder, tokenizer: QueryTokenizer, shop: Shop, labels: tuple[str, ...]
+) -> dict[str, dict[str, float]]:
+    scores = {}
+    if shop.held_tags:
+        scores["tags"] = tag_scores(encoder, tokenizer, labels, shop.held_tags)
+    if shop.held_judgments:
+        scores["ranking"] = ranking_scores(
+            encoder, tokenizer, shop.held_judgments, texts_of(shop.products), max_queries=_EVALUATED_QUERIES
+        )
+    return scores

@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from endcap.commands import bench as bench_commands
-from endcap.commands import demo_data, report, search, serve
+from endcap.commands import build, demo_data, export, register, report, rollback, search, serve, train
 
 app = typer.Typer(
     help="Search and recommendation for shops on NVIDIA Triton.",
@@ -17,9 +17,11 @@ app = typer.Typer(
 bench = typer.Typer(help="Benchmarks; each writes build/reports/NAME.json.", no_args_is_help=True)
 app.add_typer(bench, name="bench")
 
-# Each command module is imported here and registered with one line below:
-# from endcap.commands import build
-# app.command("build")(build.build)
+app.command("build")(build.build)
+app.command("train")(train.train)
+app.command("export")(export.export)
+app.command("register")(register.register)
+app.command("rollback")(rollback.rollback)
 app.command("demo-data")(demo_data.demo_data)
 app.command("report")(report.report)
 bench.command("load")(bench_commands.load)

@@ -1,19 +1,17 @@
-"""Which repository a benchmark runs against when none is named."""
+"""Which repository a benchmark runs against when none is named; built first where it is missing."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from endcap_rerank.errors import EndcapError
 from endcap_rerank.settings import Settings
 
 DEMO = Path("build/demo")
 REAL = Path("build/homedepot")
-
-
-class NothingToMeasure(EndcapError):
-    """There is no repository yet; the message says which command makes one."""
+STEPS = 40
+"""Training steps of a repository that is built here: latency does not depend on what was learnt."""
 
 
 @dataclass(frozen=True)
@@ -23,23 +21,51 @@ class Prepared:
     repository: Path
     traffic: Path
 
+    @property
+    def registered(self) -> bool:
+        """Whether there is something to serve."""
+        return (self.repository / "models").exists()
 
-def demo() -> Prepared:
-    """The demo shop.
+
+def demo(progress: Callable[[str, int, int], None]) -> Prepared:
+    """The demo shop, as ``make demo`` leaves it; made with little training where it is missing.
+
+    Args:
+        progress: told of each stage of a build.
 
     Raises:
-        NothingToMeasure: it was not built yet.
+        EndcapError: it cannot be built.
     """
     prepared = Prepared(DEMO / "repository", DEMO / "shop")
-    if not (prepared.repository / "models").exists():
-        raise NothingToMeasure(f"{prepared.repository}: no repository; `make demo` builds it")
+    if not (prepared.traffic / "queries.csv").is_file():
+        from endcap.demo_shop import generate
+
+        generate(prepared.traffic)
+    if not prepared.registered:
+        _build(prepared.traffic, prepared.repository, None, progress)
     return prepared
 
 
-def real_or_demo() -> Prepared:
-    """The 54,667 products of Home Depot where they are built, else the demo shop."""
-    repository = REAL / "repository" if (REAL / "repository").exists() else REAL
-    queries = Settings.from_environment().data / "homedepot" / "judgments.train.csv"
-    if (repository / "models").exists() and queries.is_file():
-        return Prepared(repository, queries)
-    return demo()
+def real_or_demo(progress: Callable[[str, int, int], None]) -> Prepared:
+    """The 54,667 products of Home Depot where ``ENDCAP_DATA`` has them, else the demo shop.
+
+    Raises:
+        EndcapError: it cannot be built.
+    """
+    data = Settings.from_environment().data
+    prepared = Prepared(REAL / "repository", data / "homedepot" / "judgments.train.csv")
+    if not prepared.traffic.is_file():
+        return demo(progress)
+    if not prepared.registered:
+        tags = data / "queryner"
+        _build(data / "homedepot", prepared.repository, tags if tags.is_dir() else None, progress)
+    return prepared
+
+
+def _build(
+    data: Path, repository: Path, tags: Path | None, progress: Callable[[str, int, int], None]
+) -> None:
+    from endcap_export.build import build
+    from endcap_export.train import TrainingSettings
+
+    build(data, repository, tags=tags, settings=TrainingSettings(max_steps=STEPS), progress=progress)

@@ -10,12 +10,17 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 from endcap_client import Client, Event
+from endcap_export.registry import RELEASES, current
+from endcap_rerank.settings import Settings
 
-from benchmarks.in_process import STAGES, InProcess
 from benchmarks.server_statistics import Statistics
 from benchmarks.traffic import Traffic, never_repeated
 from endcap.launcher import Server
+from endcap.local import LocalSearch
 from endcap.reports import Figure, Report
+
+SUMMED = ("tokenize", "encode", "retrieve", "rank", "diversify")
+"""The stages that the whole request is held against; making the answer's JSON comes on top."""
 
 K = 20
 DIVERSITY = 0.3
@@ -52,7 +57,10 @@ def measure(
         Server.start(repository, state=Path(state)) as server,
         Client(server.grpc_url, timeout=30.0) as shop,
     ):
-        local = InProcess(repository, Path(state))
+        served = current(repository)
+        local = LocalSearch.open(
+            repository / RELEASES / served.release, Settings(state=Path(state)), precision=served.precision
+        )
         users = _introduce(shop, texts)
         same = _same_answers(local, shop, texts, users)
         rounds = max(2, -(-requests // ROUND))
@@ -67,27 +75,28 @@ def measure(
             # In turns, so that neither kind always meets what the other left in the CPU's caches.
             for kind in ("inner", "outer") if number % 2 else ("outer", "inner"):
                 if kind == "inner":
-                    inner.append([local.search(query, user, K, DIVERSITY)[1] for query, user in sent])
+                    inner.append([_local(local, query, user)[1] for query, user in sent])
                 else:
                     results = [shop.search(q, user=u, k=K, diversity=DIVERSITY) for q, u in sent]
                     outer.append([1000 * result.latency for result in results])
             progress(number + 1, warm_up + rounds)
         after = Statistics(server.grpc_url, server.metrics_url)
+    release = local.ranker.release
     figures = _figures(inner, outer)
     for step in STEPS:
         time = after.since(before, step)
         figures[f"triton_{step}_mean_ms"] = Figure(time.compute, "ms", baselines={"queue": time.queue})
     figures["cache_hits"] = Figure(after.cache_hits - before.cache_hits, goal="= 0")
     figures["same_answers"] = Figure(same, goal="= 1")
-    figures["products"] = Figure(float(local.release.manifest["products"]))
+    figures["products"] = Figure(float(release.manifest["products"]))
     figures["requests"] = Figure(float(rounds * ROUND))
     notes = (
-        f"Release {local.release.id}. One client over gRPC through the SDK, one request at a time, k={K}, "
-        f"diversity {DIVERSITY}, {SHOPPERS} shoppers with events, no query sent twice. In process: the same "
-        f"queries and shoppers, one thread, stage by stage. Rounds of {ROUND} requests of each kind "
-        "alternate on the machine that also runs the server. stages_sum is the sum of tokenize, encode, "
-        "retrieve, rank and diversify of a request; the intervals are 95% by bootstrap over "
-        "rounds; triton_* are Triton's own means of a step."
+        f"Release {release.id}, encoder {served.precision}. One client over gRPC through the SDK, one "
+        f"request at a time, k={K}, diversity {DIVERSITY}, {SHOPPERS} shoppers with events, no query sent "
+        "twice. In process: the same queries and shoppers, one thread, stage by stage. Rounds of "
+        f"{ROUND} requests of each kind alternate on the machine that also runs the server. stages_sum is "
+        "the sum of tokenize, encode, retrieve, rank and diversify of a request; the intervals are 95% by "
+        "bootstrap over rounds; triton_* are Triton's own means of a step."
     )
     return Report("latency", figures, notes)
 
@@ -104,23 +113,29 @@ def _introduce(shop: Client, texts: Iterator[str]) -> list[str]:
     return users
 
 
-def _same_answers(local: InProcess, shop: Client, texts: Iterator[str], users: list[str]) -> float:
+def _same_answers(local: LocalSearch, shop: Client, texts: Iterator[str], users: list[str]) -> float:
     """Share of requests that both ways answer with the same products in the same order."""
     equal: list[bool] = []
     for user in users:
         query = next(texts)
-        expected, _ = local.search(query, user, K, DIVERSITY)
+        expected, _ = _local(local, query, user)
         equal.append(shop.search(query, user=user, k=K, diversity=DIVERSITY).ids == expected)
     return sum(equal) / len(equal)
 
 
+def _local(local: LocalSearch, query: str, user: str) -> tuple[list[str], dict[str, float]]:
+    """Product ids and the milliseconds of each stage."""
+    ranked, seconds = local.timed(query, user=user, k=K, diversity=DIVERSITY)
+    return ranked.item_ids, {stage: 1000 * spent for stage, spent in seconds.items()}
+
+
 def _figures(inner: list[list[dict[str, float]]], outer: list[list[float]]) -> dict[str, Figure]:
     figures: dict[str, Figure] = {}
-    for stage in (*STAGES, "answer"):
+    for stage in (*SUMMED, "answer"):
         values = [request[stage] for each in inner for request in each]
         for percentile in (50, 99):
             figures[f"{stage}_p{percentile}_ms"] = Figure(float(np.percentile(values, percentile)), "ms")
-    sums = np.array([[sum(request[stage] for stage in STAGES) for request in each] for each in inner])
+    sums = np.array([[sum(request[stage] for stage in SUMMED) for request in each] for each in inner])
     whole = np.array(outer)
     picks = np.random.default_rng(7).integers(len(sums), size=(1000, len(sums)))
     sum_p50 = np.median(sums[picks].reshape(len(picks), -1), axis=1)

@@ -39,9 +39,11 @@ def load(
 
     from benchmarks.load import run_load
     from endcap.console import errors
+    from endcap.progress import stage_bars
 
     if repository is None or traffic is None:
-        prepared = demo()
+        with stage_bars() as bars:
+            prepared = demo(bars)
         repository, traffic = repository or prepared.repository, traffic or prepared.traffic
     with Progress(console=errors, transient=True) as progress:
         task = progress.add_task("load", total=seconds + 4)
@@ -80,9 +82,11 @@ def stages(
 
     from benchmarks.stages import measure
     from endcap.console import errors
+    from endcap.progress import stage_bars
 
     if repository is None or queries is None:
-        prepared = real_or_demo()
+        with stage_bars() as bars:
+            prepared = real_or_demo(bars)
         repository, queries = repository or prepared.repository, queries or prepared.traffic
     with Progress(console=errors, transient=True) as progress:
         task = progress.add_task("stages", total=None)

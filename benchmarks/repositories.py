@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from endcap_export.progress import Progress
 from endcap_rerank.settings import Settings
 
 DEMO = Path("build/demo")
@@ -27,7 +27,7 @@ class Prepared:
         return (self.repository / "models").exists()
 
 
-def demo(progress: Callable[[str, int, int], None]) -> Prepared:
+def demo(progress: Progress) -> Prepared:
     """The demo shop, as ``make demo`` leaves it; made with little training where it is missing.
 
     Args:
@@ -46,7 +46,7 @@ def demo(progress: Callable[[str, int, int], None]) -> Prepared:
     return prepared
 
 
-def real_or_demo(progress: Callable[[str, int, int], None]) -> Prepared:
+def real_or_demo(progress: Progress) -> Prepared:
     """The 54,667 products of Home Depot where ``ENDCAP_DATA`` has them, else the demo shop.
 
     Raises:
@@ -62,9 +62,7 @@ def real_or_demo(progress: Callable[[str, int, int], None]) -> Prepared:
     return prepared
 
 
-def _build(
-    data: Path, repository: Path, tags: Path | None, progress: Callable[[str, int, int], None]
-) -> None:
+def _build(data: Path, repository: Path, tags: Path | None, progress: Progress) -> None:
     from endcap_export.build import build
     from endcap_export.train import TrainingSettings
 

@@ -34,10 +34,10 @@ def load(
 ) -> None:
     """Locust against a server of its own on the demo shop; exit status 1 when a request failed."""
     _add_checkout()
-    from benchmarks.repositories import demo
     from rich.progress import Progress
 
     from benchmarks.load import run_load
+    from benchmarks.repositories import demo
     from endcap.console import errors
     from endcap.progress import stage_bars
 
@@ -77,9 +77,9 @@ def stages(
     demo shop.
     """
     _add_checkout()
-    from benchmarks.repositories import real_or_demo
     from rich.progress import Progress
 
+    from benchmarks.repositories import real_or_demo
     from benchmarks.stages import measure
     from endcap.console import errors
     from endcap.progress import stage_bars

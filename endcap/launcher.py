@@ -28,6 +28,7 @@ from endcap.triton.installation import Installation, TritonError
 __all__ = ["Launch", "Server", "TritonError"]
 
 KEPT_LOGS = 10
+FOLDER_PREFIX = "endcap-triton-"
 _numbers = itertools.count()
 Report = Callable[[float, list[str]], None]
 """Called while the server starts: seconds so far, names of the models loaded so far."""
@@ -308,7 +309,8 @@ class _Files:
 
     @classmethod
     def make(cls, launch: Launch, installation: Installation) -> _Files:
-        folder = Path(tempfile.mkdtemp(prefix="endcap-triton-"))
+        _remove_orphans()
+        folder = Path(tempfile.mkdtemp(prefix=f"{FOLDER_PREFIX}{os.getpid()}-"))
         try:
             backends = installation.assemble_backends(folder)
             number = next(_numbers)
@@ -329,6 +331,14 @@ class _Files:
         shutil.rmtree(self.folder, ignore_errors=True)
         for region in Path("/dev/shm").glob(f"{self.shm_prefix}*"):
             region.unlink(missing_ok=True)
+
+
+def _remove_orphans() -> None:
+    """Remove the temporary folders of servers whose parent was killed and could not do it."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{FOLDER_PREFIX}*-*"):
+        owner = folder.name.removeprefix(FOLDER_PREFIX).partition("-")[0]
+        if owner.isdigit() and not Path("/proc", owner).exists():
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def free_ports(host: str, count: int) -> list[int]:

@@ -75,7 +75,13 @@ def run_load(
 
 
 def as_report(recorded: Mapping[str, Any], *, rate: float, users: int) -> Report:
-    """The figures of a recording: latency of each protocol's searches and of all its calls, rate, errors."""
+    """The figures of a recording: latency of each protocol's searches and of all its calls, rate, errors.
+
+    Raises:
+        LoadError: nothing was recorded; a run without a request has not passed.
+    """
+    if not recorded:
+        raise LoadError("no request was made: the run was too short, or this machine too busy to start it")
     figures: dict[str, Figure] = {"errors": Figure(_errors(recorded.values()), goal="= 0")}
     for protocol in ("grpc", "http"):
         run = recorded.get(protocol)

@@ -6,6 +6,7 @@ from collections import Counter
 import pytest
 from typer.testing import CliRunner
 
+from benchmarks.load import LoadError, as_report
 from benchmarks.recording import Recording
 from benchmarks.traffic import Traffic, Zipf, never_repeated, read_queries
 from endcap.cli import app
@@ -81,6 +82,11 @@ def test_a_recording_keeps_fractions_of_milliseconds(tmp_path):
     assert run["errors"] == {"ValueError: no": 1}
 
 
+def test_a_run_without_a_request_has_not_passed():
+    with pytest.raises(LoadError, match="no request"):
+        as_report({}, rate=1.0, users=2)
+
+
 def test_a_load_run_has_no_error_and_writes_its_report(repository, shop, tmp_path):
     pytest.importorskip("locust")
     reports = tmp_path / "reports"
@@ -103,7 +109,7 @@ def test_a_load_run_with_errors_says_which_and_fails(repository, tmp_path):
     pytest.importorskip("locust")
     (tmp_path / "q.txt").write_text("x" * 1000 + "\n")
     reports = tmp_path / "reports"
-    options = ("--seconds", 2, "--rate", 20, "--users", 2, "--output", reports)
+    options = ("--seconds", 3, "--rate", 20, "--users", 2, "--output", reports)
     done = run("load", "--repository", repository, "--traffic", tmp_path / "q.txt", *options)
     assert done.exit_code == 1
     report = Report.read(reports / "load.json")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from endcap.commands import bench as bench_commands
-from endcap.commands import build, demo_data, export, register, report, rollback, search, serve, train
+from endcap.commands import build, demo, demo_data, export, register, report, rollback, search, serve, train
 
 app = typer.Typer(
     help="Search and recommendation for shops on NVIDIA Triton.",
@@ -22,6 +22,7 @@ app.command("train")(train.train)
 app.command("export")(export.export)
 app.command("register")(register.register)
 app.command("rollback")(rollback.rollback)
+app.command("demo")(demo.demo)
 app.command("demo-data")(demo_data.demo_data)
 app.command("report")(report.report)
 bench.command("load")(bench_commands.load)

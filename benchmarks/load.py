@@ -21,7 +21,7 @@ LOCUSTFILE = Path(__file__).with_name("locustfile.py")
 
 
 class LoadError(EndcapError):
-    """The load generator itself did not work; the message ends with what it said."""
+    """The load generator itself did not work; the message says where its log is."""
 
 
 def run_load(
@@ -48,6 +48,7 @@ def run_load(
         EndcapError: no server, or Locust did not run. Failed requests are figures, not an error.
     """
     directory.mkdir(parents=True, exist_ok=True)
+    log = directory / "load.log"
     with tempfile.TemporaryDirectory(prefix="endcap-load-") as scratch:
         recording = Path(scratch) / "recording.json"
         page = Path(scratch) / "load.html"
@@ -63,11 +64,13 @@ def run_load(
                 "--html",
                 str(page),
             ]
-            _run(command, directory / "load.log", seconds + 60.0, waiting)
+            status = _run(command, log, seconds + 60.0, waiting)
         if not recording.is_file():
-            said = (directory / "load.log").read_text("utf-8", "replace").strip().splitlines()
-            raise LoadError("locust ended without a recording: " + " / ".join(said[-3:]))
+            raise LoadError(f"locust ended with status {status} before it sent anything; see {log}")
         report = as_report(json.loads(recording.read_text("utf-8")), rate=rate, users=users)
+        # Failed requests make the status 1 too; without them it is a defect of the load generator.
+        if status and not report.figures["errors"].value:
+            raise LoadError(f"locust ended with status {status} although no request failed; see {log}")
         report.write(directory)
         if page.is_file():
             shutil.copyfile(page, directory / "load.html")
@@ -106,7 +109,7 @@ def as_report(recorded: Mapping[str, Any], *, rate: float, users: int) -> Report
     return Report("load", figures, " ".join([notes, *(f"Error: {text}." for text in messages[:5])]))
 
 
-def _run(command: list[str], log: Path, timeout: float, waiting: Callable[[], None]) -> None:
+def _run(command: list[str], log: Path, timeout: float, waiting: Callable[[], None]) -> int:
     with log.open("wb") as stream:
         root = LOCUSTFILE.parents[1]
         process = subprocess.Popen(command, stdout=stream, stderr=subprocess.STDOUT, cwd=root)
@@ -114,8 +117,7 @@ def _run(command: list[str], log: Path, timeout: float, waiting: Callable[[], No
             waited = 0.0
             while waited < timeout:
                 try:
-                    process.wait(0.25)
-                    return
+                    return process.wait(0.25)
                 except subprocess.TimeoutExpired:
                     waited += 0.25
                     waiting()

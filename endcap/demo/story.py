@@ -15,7 +15,7 @@ from endcap_rerank.schema import EVENT_WEIGHTS
 
 from endcap.demo_shop import files
 
-KINDS = ("price", "color_type", "material_type")
+KINDS = ("price",)
 """Kinds of query with something to understand, but not so narrow that taste has no room."""
 
 MIN_ANSWERS = 10

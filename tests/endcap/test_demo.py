@@ -3,7 +3,11 @@
 import csv
 import json
 import math
+import os
 import re
+import signal
+import subprocess
+import sys
 
 import pytest
 from endcap_client import Client, Event, Item
@@ -14,6 +18,7 @@ from rich.console import Console
 from tiny import tiny_release
 
 from endcap.demo import show
+from endcap.demo.place import Place
 from endcap.demo.spread import Spread
 from endcap.demo.story import choose_story
 from endcap.demo.tour import CLICKS, K, give_tour
@@ -22,8 +27,19 @@ from endcap.launcher import Server
 
 
 @pytest.fixture(scope="module")
-def shop(tmp_path_factory):
-    directory = tmp_path_factory.mktemp("demo") / "shop"
+def work(tmp_path_factory):
+    """A working directory in which the demo is built already."""
+    return tmp_path_factory.mktemp("demo")
+
+
+@pytest.fixture(scope="module")
+def place(work):
+    return Place.of("en", work / "build")
+
+
+@pytest.fixture(scope="module")
+def shop(place):
+    directory = place.shop
     generate(directory, products=1500, shoppers=120)
     return directory
 
@@ -35,9 +51,13 @@ def release(shop):
 
 
 @pytest.fixture(scope="module")
-def client(shop, release):
-    repository = shop.parent / "repository"
-    register(release.path, repository)
+def repository(place, release):
+    register(release.path, place.repository)
+    return place.repository
+
+
+@pytest.fixture(scope="module")
+def client(shop, repository):
     with Server.start(repository) as server, Client(server.grpc_url) as client:
         with (shop / "events.csv").open(encoding="utf-8") as stream:
             client.feedback(
@@ -135,3 +155,67 @@ def test_variety_counts_brands_and_categories():
         Item("b", 0.5, product={"brand": "Y", "category": "C"}),
     ]
     assert show.variety(items, 0.25) == "2 brands · 1 category · ILD 0.250"
+
+
+def run(arguments, work):
+    return subprocess.Popen(
+        [sys.executable, "-m", "endcap", "demo", *arguments],
+        cwd=work,
+        env={**os.environ, "COLUMNS": "140"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+    )
+
+
+def test_the_command_shows_the_tour_and_leaves_nothing_running(work, repository, shop):
+    process = run(["--no-build"], work)
+    told, said = process.communicate(timeout=120)
+    assert process.returncode == 0, said
+    assert choose_story(shop).query in told
+    assert "the server is stopped" in told
+    (pid,) = re.findall(r"tritonserver (\d+) is ready", told)
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(pid), 0)
+
+
+def test_serve_keeps_the_server_up_until_it_is_told_to_stop(work, repository, shop):
+    process = run(["--serve"], work)
+    try:
+        lines = []
+        while not (lines and lines[-1].startswith("ready: ")):
+            lines.append(process.stdout.readline())
+            assert lines[-1], process.stderr.read()
+        (example,) = re.findall(r"try:  (endcap search .*)", "".join(lines))
+        (address,) = re.findall(r"gRPC (\S+?),", lines[-1])
+        asked = subprocess.run(
+            f"{sys.executable} -m {example} --server {address}",
+            shell=True,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert asked.returncode == 0, asked.stderr
+        assert choose_story(shop).query in asked.stdout
+    finally:
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 0
+
+
+def test_an_unknown_language_is_refused(tmp_path):
+    process = run(["--language", "fr"], tmp_path)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "language: got 'fr'" in said
+    assert not (tmp_path / "build").exists()
+
+
+def test_chinese_without_its_model_says_so(tmp_path, monkeypatch):
+    pytest.importorskip("transformers", reason="the base model is looked up by the training side")
+    monkeypatch.setenv("ENDCAP_DATA", str(tmp_path / "nothing"))
+    process = run(["--language", "zh"], tmp_path)
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert "e5-small-zh-en" in said
+    assert not (tmp_path / "build").exists()

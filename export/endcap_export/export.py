@@ -59,10 +59,12 @@ def export_release(
         parity = timed("parity", lambda: check_parity(model, encoders["fp32"], tokenizer, texts))
         timed("quantize", lambda: quantize(encoders["fp32"], encoders["int8"], method))
         if tensorrt:
-            from endcap_export.tensorrt import build_engine
+            from endcap_export.tensorrt import Profile, build_engine
 
             encoders[TENSORRT] = work / "tensorrt.plan"
-            timed("tensorrt", lambda: build_engine(encoders["fp32"], encoders[TENSORRT]))
+            longest = max(trained.text.query_length, trained.text.product_length)
+            profiles = (Profile(length=(1, min(12, longest), longest)),)
+            timed("tensorrt", lambda: build_engine(encoders["fp32"], encoders[TENSORRT], profiles=profiles))
         metrics = timed(
             "evaluate",
             lambda: {

@@ -194,10 +194,11 @@ def _switch(
                 raise
             _link(repository, before.name)
             shutil.rmtree(after, ignore_errors=True)
-            load_models(server, before, models)
-            raise ReleaseError(
-                f"{release_id} was refused, {entries[-1].release} is served on: {error}"
-            ) from error
+            served = entries[-1].release
+            with contextlib.suppress(ReleaseError):
+                # What the server loaded of the new version goes; where it answers nothing, it loaded nothing.
+                load_models(server, before, models)
+            raise ReleaseError(f"{release_id} was refused, {served} is served on: {error}") from error
     # The served version knows changed products by their words until they have its vectors.
     reencode_changes(repository / STATE / CATALOG_FILE, release, precision)
     _prune(repository, after.name, (*entries, entry))

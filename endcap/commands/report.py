@@ -26,7 +26,10 @@ def report(
     reports = read_all(directory)
     table = Table(title="Endcap reports")
     for title in ("report", "figure", "value", "unit", "interval", "goal", "", "beside it"):
-        table.add_column(title, justify="right" if title == "value" else "left")
+        # Names are what one looks for: they stay whole, the other columns fold.
+        table.add_column(
+            title, justify="right" if title == "value" else "left", no_wrap=title in ("figure", "value")
+        )
     colours = {"met": "[green]met[/]", "missed": "[red]missed[/]", "": ""}
     for each in reports:
         for place, (name, figure) in enumerate(each.figures.items()):

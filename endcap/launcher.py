@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import itertools
+import json
 import os
 import shutil
 import signal
@@ -174,6 +175,8 @@ class Server:
         env = installation.environment(os.environ)
         env["ENDCAP_STATE"] = str(state.resolve())
         options = {
+            # Its name tells our server from another one that was quicker to take the port.
+            "id": files.shm_prefix,
             "model-repository": launch.models,
             "backend-directory": files.backends,
             # Models are loaded and unloaded when `endcap register` says so, not when a file changes.
@@ -234,20 +237,30 @@ class Server:
         return self._process.poll() is None
 
     def ready(self) -> bool:
-        """Whether the server answers and all its models are ready."""
+        """Whether this server answers and all its models are ready."""
+        return self._get("/v2/health/ready") is not None
+
+    def _is_ours(self) -> bool:
+        answer = self._get("/v2")
+        return answer is not None and json.loads(answer).get("name") == self._files.shm_prefix
+
+    def _get(self, path: str) -> bytes | None:
+        """The body of an answer with status 200."""
         host, _, port = self.http_url.rpartition(":")
         connection = http.client.HTTPConnection(host.strip("[]"), int(port), timeout=2)
         try:
-            connection.request("GET", "/v2/health/ready")
-            return connection.getresponse().status == 200
+            connection.request("GET", path)
+            response = connection.getresponse()
+            body = response.read()
+            return body if response.status == 200 else None
         except (OSError, http.client.HTTPException):
-            return False
+            return None
         finally:
             connection.close()
 
     def _await_ready(self, report: Report | None) -> None:
         began = time.monotonic()
-        while not self.ready():
+        while not (self.ready() and self._is_ours()):
             elapsed = time.monotonic() - began
             text = log.read(self.log) if self.log else ""
             if not self.running:

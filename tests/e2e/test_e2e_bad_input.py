@@ -159,6 +159,6 @@ def test_ids_and_mask_of_different_lengths_are_refused(raw):
     with pytest.raises(InferenceServerException, match="attention_mask"):
         raw.infer(
             "encode",
-            input_ids=np.ones((1, 8), dtype=np.int64),
+            input_ids=np.full((1, 8), 5 + next(_numbers), dtype=np.int64),
             attention_mask=np.ones((1, 4), dtype=np.int64),
         )

@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any, Protocol, cast
 
 from endcap_rerank.errors import ReleaseError
-from google.protobuf import json_format
+from google.protobuf import text_format
+from google.protobuf.message import Message
 
 from endcap_export.generation import CONFIG, read_config
 
 
 class _Control(Protocol):
-    def load_model(self, name: str, config: str | None = None) -> None: ...
+    def load_model(self, name: str) -> None: ...
 
 
 def load_models(server: str, generation: Path, models: Sequence[str]) -> None:
@@ -34,22 +35,36 @@ def load_models(server: str, generation: Path, models: Sequence[str]) -> None:
     configs = {name: read_config(generation / name / CONFIG) for name in models}
     steps = [name for name in models if configs[name].platform != "ensemble"]
     ensembles = [name for name in models if configs[name].platform == "ensemble"]
-    for name in steps:
-        beside = configs[name].__class__()
-        beside.CopyFrom(configs[name])
-        beside.version_policy.latest.num_versions = 2
-        _load(control, name, json_format.MessageToJson(beside, preserving_proto_field_name=True))
-    for name in ensembles:
-        _load(control, name)
+    # The policy stands in the file, not in the call: loading an ensemble also loads each step whose file
+    # says something else than what runs, and would take the old version from the ensemble that still runs.
+    try:
+        for name in steps:
+            beside = configs[name].__class__()
+            beside.CopyFrom(configs[name])
+            beside.version_policy.latest.num_versions = 2
+            _write(generation / name / CONFIG, beside)
+            _load(control, name)
+        for name in ensembles:
+            _load(control, name)
+    finally:
+        for name in steps:
+            _write(generation / name / CONFIG, configs[name])
     for name in steps:
         _load(control, name)
 
 
-def _load(control: _Control, name: str, config: str | None = None) -> None:
+def _write(file: Path, config: Message) -> None:
+    """Replace a config at once: the server may read it at any moment."""
+    draft = file.with_suffix(".new")
+    draft.write_text(text_format.MessageToString(config), "utf-8")
+    draft.replace(file)
+
+
+def _load(control: _Control, name: str) -> None:
     from tritonclient.utils import InferenceServerException
 
     try:
-        control.load_model(name, config=config)
+        control.load_model(name)
     except (InferenceServerException, OSError) as error:
         raise ReleaseError(f"the server did not load {name!r}: {error}") from error
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import tempfile
 from collections.abc import Callable, Iterator
@@ -51,6 +52,9 @@ def measure(
     Raises:
         EndcapError: the server does not start, or a request fails.
     """
+    # Other work on the machine is not shared out evenly between one busy process and a waiting server:
+    # with a load above about half a core the ratio means nothing, and the report has to show that.
+    load_before = os.getloadavg()[0]
     texts = never_repeated(Traffic.of_path(queries).queries)
     with (
         tempfile.TemporaryDirectory(prefix="endcap-stages-") as state,
@@ -89,6 +93,7 @@ def measure(
     figures["cache_hits"] = Figure(after.cache_hits - before.cache_hits, goal="= 0")
     figures["same_answers"] = Figure(same, goal="= 1")
     figures["products"] = Figure(float(release.manifest["products"]))
+    figures["load_average_before"] = Figure(load_before, goal="<= 0.5")
     figures["requests"] = Figure(float(rounds * ROUND))
     notes = (
         f"Release {release.id}, encoder {served.precision}. One client over gRPC through the SDK, one "

@@ -15,7 +15,7 @@ from endcap_rerank.errors import InvalidInputError
 from endcap_rerank.filters import Filters
 from endcap_rerank.schema import MAX_ID_CHARS, MAX_K, MAX_OPTIONS_BYTES
 
-ALGORITHMS = ("dpp", "mmr")
+ALGORITHMS = ("dpp", "mmr", "msd", "ssd", "xquad")
 LANGUAGES = ("en", "zh")
 CAP_NAMES = ("brand", "category", "top_category")
 """What a cap may count: the brand, the full category path, the root of the category path."""
@@ -39,7 +39,7 @@ class Options:
         recent: item ids that the shopper looked at in this session, latest last.
         shown: item ids already shown (page 1, another shelf); they are left out.
         caps: most products a ``brand``, ``category`` or ``top_category`` may take.
-        algorithm: ``dpp`` or ``mmr``.
+        algorithm: one of ALGORITHMS, see :mod:`endcap_rerank.diversity`.
         fields: product fields to return in ``product``.
         explain: whether to return the terms of each score.
         language: of the explanation's sentence, ``en`` or ``zh``.

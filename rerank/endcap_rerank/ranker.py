@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from endcap_rerank.catalog_store import CatalogStore
-from endcap_rerank.diversity import Cap, SimilarityKernel, select_dpp, select_mmr
+from endcap_rerank.diversity import STRATEGIES, Cap, SimilarityKernel
 from endcap_rerank.errors import ReleaseError
 from endcap_rerank.events_store import Event, EventStore, SqliteEventStore
 from endcap_rerank.explain import Place, explain
@@ -29,8 +29,6 @@ from endcap_rerank.settings import Settings
 EVENTS_FILE = "events.db"
 CATALOG_FILE = "catalog.db"
 """Names of the stores in ``Settings.state``."""
-
-_STRATEGIES = {"dpp": select_dpp, "mmr": select_mmr}
 
 
 @dataclass(frozen=True)
@@ -237,7 +235,7 @@ class Ranker:
             else:
                 codes = brands if name == "brand" else categories
             caps.append(Cap(name, codes, limit))
-        select = _STRATEGIES[request.options.algorithm]
+        select = STRATEGIES[request.options.algorithm]
         selection = select(scores, kernel, k, request.diversity, caps=caps, first=pins[:k])
         return Selected(among[selection.rows], selection.exceeded)
 

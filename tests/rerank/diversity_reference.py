@@ -2,7 +2,7 @@
 
 import numpy as np
 from endcap_rerank.diversity import Cap
-from endcap_rerank.diversity.dpp import FLOOR
+from endcap_rerank.diversity.orthogonal import FLOOR
 from endcap_rerank.diversity.selection import TIE_BREAK, scaled
 
 

@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
-from endcap_rerank.diversity import Cap, SimilarityKernel, select_dpp, select_mmr
+from endcap_rerank.diversity import STRATEGIES as BY_NAME
+from endcap_rerank.diversity import Cap, SimilarityKernel
 
-STRATEGIES = pytest.mark.parametrize("select", [select_dpp, select_mmr])
+STRATEGIES = pytest.mark.parametrize("select", BY_NAME.values(), ids=BY_NAME.keys())
 DIVERSITIES = pytest.mark.parametrize("diversity", [0.0, 0.4, 1.0])
 
 
@@ -59,7 +60,7 @@ def test_pins_go_first_and_count_towards_caps(select):
     assert found.rows.tolist() == [2, 3, 0]
 
 
-@STRATEGIES
+@pytest.mark.parametrize("select", [BY_NAME[name] for name in ("dpp", "mmr", "msd", "ssd")])
 def test_pins_repel_what_is_like_them(select):
     vectors = np.array([[1, 0, 0], [0, 1, 0], [0, 1, 0], [0, 0, 1]], np.float32)
     found = select(np.array([1.0, 0.9, 0.8, 0.7]), SimilarityKernel(vectors), 3, 0.8, first=[2])

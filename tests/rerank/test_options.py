@@ -88,7 +88,7 @@ def test_everything_asked():
         ('{"caps": {"brand": 0}}', "options.caps.brand"),
         ('{"caps": {"brand": 1.5}}', "options.caps.brand"),
         ('{"caps": {"colour": 1}}', "options.caps.colour"),
-        ('{"algorithm": "ssd"}', "options.algorithm"),
+        ('{"algorithm": "best"}', "options.algorithm"),
         ('{"language": "de"}', "options.language"),
         ('{"fields": ["titel"]}', "options.fields[0]"),
         ('{"explain": true, "explain": false}', "options: explain"),

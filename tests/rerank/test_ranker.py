@@ -182,7 +182,7 @@ def test_no_diversity_is_the_order_of_scores(ranker):
     assert ranker.search(request).item_ids == ranker.index.item_ids(pool.rows[order])
 
 
-@pytest.mark.parametrize("algorithm", ["dpp", "mmr"])
+@pytest.mark.parametrize("algorithm", ["dpp", "mmr", "msd", "ssd", "xquad"])
 def test_diversity_brings_more_brands(ranker, algorithm):
     def brands(diversity: float) -> int:
         options = f'{{"algorithm": "{algorithm}"}}'

@@ -6,6 +6,28 @@ from endcap_rerank.diversity.caps import Cap
 from endcap_rerank.diversity.dpp import select_dpp
 from endcap_rerank.diversity.kernel import SimilarityKernel
 from endcap_rerank.diversity.mmr import select_mmr
+from endcap_rerank.diversity.msd import select_msd
 from endcap_rerank.diversity.selection import Selection
+from endcap_rerank.diversity.ssd import select_ssd
+from endcap_rerank.diversity.xquad import select_xquad
 
-__all__ = ["Cap", "Selection", "SimilarityKernel", "select_dpp", "select_mmr"]
+STRATEGIES = {
+    "dpp": select_dpp,
+    "mmr": select_mmr,
+    "msd": select_msd,
+    "ssd": select_ssd,
+    "xquad": select_xquad,
+}
+"""By the name that requests use."""
+
+__all__ = [
+    "STRATEGIES",
+    "Cap",
+    "Selection",
+    "SimilarityKernel",
+    "select_dpp",
+    "select_mmr",
+    "select_msd",
+    "select_ssd",
+    "select_xquad",
+]

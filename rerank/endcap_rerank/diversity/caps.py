@@ -1,4 +1,4 @@
-"""Attribute caps: at most so many products of one brand, of one category."""
+"""Attribute caps: at most so many products of one brand, of one category, in the list or in any stretch."""
 
 from __future__ import annotations
 
@@ -21,11 +21,13 @@ class Cap:
         name: of the attribute, as notes report it.
         codes: int [n]; a negative code is unknown and falls under no cap.
         limit: at least 1.
+        window: the cap holds within any so many consecutive ones; within the whole list when None.
     """
 
     name: str
     codes: npt.NDArray[np.integer[Any]]
     limit: int
+    window: int | None = None
 
 
 class CapLedger:
@@ -33,41 +35,59 @@ class CapLedger:
 
     While any candidate fits every cap, only such candidates are open. When none is left, those that
     exceed the caps by the least are, so that a cap which cannot be kept does not undo the others.
+
+    Attributes:
+        base: float32 [n], the relevance of open candidates and -inf for the others.
     """
 
-    def __init__(self, size: int, caps: Sequence[Cap]) -> None:
+    def __init__(self, relevance: npt.NDArray[np.float32], caps: Sequence[Cap]) -> None:
+        self.base = relevance.copy()
+        self._relevance = relevance
         self._caps = caps
         self._counts: list[dict[int, int]] = [{} for _ in caps]
-        self._taken: list[int] = []
-        self._full = False
+        self._order: list[int] = []
+        self._exceeded: set[str] = set()
         # By how many products, over all caps, taking a candidate now would exceed them.
-        self._excess = np.zeros(size, dtype=np.int32)
+        self._excess = np.zeros(len(relevance), dtype=np.int32)
 
     def take(self, position: int) -> None:
         """Record that the candidate at ``position`` is selected."""
-        self._excess[position] = _TAKEN
-        self._taken.append(position)
+        self.base[position] = -math.inf
+        self._excess[position] += _TAKEN
+        if not self._caps:
+            return
+        self._order.append(position)
         for cap, counts in zip(self._caps, self._counts, strict=True):
+            if cap.window is not None and len(self._order) >= cap.window:
+                self._leave(cap, counts, int(cap.codes[self._order[-cap.window]]))
             code = int(cap.codes[position])
             if code < 0:
                 continue
             counts[code] = count = counts.get(code, 0) + 1
+            if count > cap.limit:
+                self._exceeded.add(cap.name)
             if count >= cap.limit:
-                self._excess += cap.codes == code
-                self._full = True
+                alike = cap.codes == code
+                self._excess += alike
+                np.putmask(self.base, alike, -math.inf)
 
-    def close(self, gains: npt.NDArray[np.float64]) -> None:
-        """Set the gain of every candidate that may not be selected next to -inf."""
-        if self._full:
-            gains[self._excess > self._excess.min()] = -math.inf
-        else:
-            gains[self._taken] = -math.inf
+    def _leave(self, cap: Cap, counts: dict[int, int], code: int) -> None:
+        """A candidate of this code falls out of the window that the next one closes."""
+        if code < 0:
+            return
+        counts[code] -= 1
+        if counts[code] + 1 >= cap.limit:
+            alike = cap.codes == code
+            self._excess -= alike
+            alike &= self._excess == 0
+            self.base[alike] = self._relevance[alike]
+
+    def least_excess(self) -> npt.NDArray[np.bool_]:
+        """Which of the candidates left exceed the caps by the least: bool [n]."""
+        open_now: npt.NDArray[np.bool_] = self._excess == self._excess.min()
+        return open_now
 
     @property
     def exceeded(self) -> tuple[str, ...]:
         """Names of the caps that the selection goes beyond."""
-        return tuple(
-            cap.name
-            for cap, counts in zip(self._caps, self._counts, strict=True)
-            if any(count > cap.limit for count in counts.values())
-        )
+        return tuple(dict.fromkeys(cap.name for cap in self._caps if cap.name in self._exceeded))

@@ -10,11 +10,16 @@ import numpy.typing as npt
 
 from endcap_rerank.diversity.caps import Cap
 from endcap_rerank.diversity.kernel import SimilarityKernel
-from endcap_rerank.diversity.selection import TIE_BREAK, Doubles, Selection, check, greedy, scaled
-
-FLOOR = 1e-5
-"""Least share of a candidate that counts as new. Below it float32 similarities are noise: what the
-selection spans already is worth log(FLOOR) whatever it is, and relevance decides."""
+from endcap_rerank.diversity.orthogonal import Residual
+from endcap_rerank.diversity.selection import (
+    NEGLIGIBLE,
+    Floats,
+    Selection,
+    by_relevance,
+    check,
+    greedy,
+    weighted,
+)
 
 
 def select_dpp(
@@ -30,8 +35,8 @@ def select_dpp(
 
     This is the MAP of the DPP with L = diag(exp(αr))·S·diag(exp(αr)), α = (1-θ)/2θ, the trade-off of
     section 4.2 of the paper, scaled by θ so that θ = 0 is defined. The gain of i is
-    (1-θ)·r_i + θ·log d_i², where d_i² is the share of i that the selected ones do not span: the diagonal
-    of a Cholesky factor which grows by one row a step, O(n·(d + k)) each, O(k²n) in all.
+    (1-θ)·r_i + θ·log d_i², where d_i² is the share of i that the selected ones do not span
+    (:class:`Residual`): O(k²n) in all, beside the k rows of S.
 
     Args:
         relevance: float [n], any scale; rescaled by :func:`scaled`.
@@ -45,42 +50,24 @@ def select_dpp(
         InvalidInputError: an argument does not fit the others.
     """
     check(relevance, len(kernel), k, diversity, caps, first)
-    criterion = _LogDeterminant(relevance, kernel, k, diversity)
-    return greedy(criterion, len(kernel), k, caps, first)
+    if diversity <= NEGLIGIBLE:
+        return by_relevance(relevance, k, caps, first)
+    return greedy(weighted(relevance, diversity), _LogDeterminant(kernel, k), k, diversity, caps, first)
 
 
 class _LogDeterminant:
-    def __init__(
-        self, relevance: npt.NDArray[np.floating[Any]], kernel: SimilarityKernel, k: int, diversity: float
-    ) -> None:
-        size = len(kernel)
-        self._relevance: Doubles = scaled(relevance) * max(1.0 - diversity, TIE_BREAK)
-        self._kernel = kernel
-        self._diversity = diversity
-        # One row of the Cholesky factor for each selected candidate that added something new.
-        self._factor = np.empty((min(k, size), size), dtype=np.float64)
-        self._filled = 0
-        self._remaining = np.ones(size, dtype=np.float64)
+    """log d²."""
 
-    def gains(self) -> Doubles:
-        if not self._filled:
-            return self._relevance.copy()
-        gains = np.maximum(self._remaining, FLOOR)
-        np.log(gains, out=gains)
-        gains *= self._diversity
-        gains += self._relevance
-        return gains
+    common = 0.0
 
-    def take(self, position: int) -> None:
-        share = self._remaining[position]
-        if self._diversity == 0.0 or share <= FLOOR:
-            return
-        filled = self._filled
-        row = self._factor[filled]
-        row[:] = self._kernel.row(position)
-        if filled:
-            known = self._factor[:filled]
-            row -= known[:, position] @ known
-        row /= np.sqrt(share)
-        self._remaining -= row * row
-        self._filled = filled + 1
+    def __init__(self, kernel: SimilarityKernel, k: int) -> None:
+        self._residual = Residual(kernel, k)
+
+    def take(self, position: int, base: Floats, gains: Floats) -> None:
+        self._residual.take(position, gains)
+        np.log(gains, gains)
+        np.add(base, gains, gains)
+
+    def spread(self) -> Floats:
+        spread: Floats = np.log(self._residual.floored())
+        return spread

@@ -10,7 +10,15 @@ import numpy.typing as npt
 
 from endcap_rerank.diversity.caps import Cap
 from endcap_rerank.diversity.kernel import SimilarityKernel
-from endcap_rerank.diversity.selection import TIE_BREAK, Doubles, Selection, check, greedy, scaled
+from endcap_rerank.diversity.selection import (
+    NEGLIGIBLE,
+    Floats,
+    Selection,
+    by_relevance,
+    check,
+    greedy,
+    weighted,
+)
 
 
 def select_mmr(
@@ -36,29 +44,27 @@ def select_mmr(
         InvalidInputError: an argument does not fit the others.
     """
     check(relevance, len(kernel), k, diversity, caps, first)
-    criterion = _MarginalRelevance(relevance, kernel, diversity)
-    return greedy(criterion, len(kernel), k, caps, first)
+    if diversity <= NEGLIGIBLE:
+        return by_relevance(relevance, k, caps, first)
+    return greedy(weighted(relevance, diversity), _Nearest(kernel), k, diversity, caps, first)
 
 
-class _MarginalRelevance:
-    def __init__(
-        self, relevance: npt.NDArray[np.floating[Any]], kernel: SimilarityKernel, diversity: float
-    ) -> None:
-        self._relevance: Doubles = scaled(relevance) * max(1.0 - diversity, TIE_BREAK)
+class _Nearest:
+    """The similarity to the nearest of the selected ones, taken off."""
+
+    common = 0.0
+
+    def __init__(self, kernel: SimilarityKernel) -> None:
         self._kernel = kernel
-        self._diversity = diversity
-        self._nearest: npt.NDArray[np.float32] | None = None
+        self._row: Floats = np.empty(len(kernel), np.float32)
+        self._nearest: Floats | None = None
 
-    def gains(self) -> Doubles:
+    def take(self, position: int, base: Floats, gains: Floats) -> None:
         if self._nearest is None:
-            return self._relevance.copy()
-        return self._relevance - self._diversity * self._nearest
-
-    def take(self, position: int) -> None:
-        if self._diversity == 0.0:
-            return
-        row = self._kernel.row(position)
-        if self._nearest is None:
-            self._nearest = row
+            self._nearest = self._kernel.row(position)
         else:
-            np.maximum(self._nearest, row, out=self._nearest)
+            np.maximum(self._nearest, self._kernel.row(position, self._row), self._nearest)
+        np.subtract(base, self._nearest, gains)
+
+    def spread(self) -> Floats:
+        return np.zeros_like(self._row) if self._nearest is None else -self._nearest

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -13,9 +14,14 @@ from endcap_rerank.diversity.caps import Cap, CapLedger
 from endcap_rerank.errors import InvalidInputError
 
 Doubles = npt.NDArray[np.float64]
+Floats = npt.NDArray[np.float32]
 
-TIE_BREAK = 1e-6
-"""Weight that relevance keeps at diversity 1, where it decides only between equals."""
+TIE_BREAK = 1e-4
+"""Weight that relevance keeps at diversity 1, where it decides only between equals. Less would be lost in
+float32 beside the logarithms of the DPP."""
+
+NEGLIGIBLE = 1e-6
+"""Diversity up to which relevance alone decides: float32 would not hold more of the rest beside it."""
 
 
 @dataclass(frozen=True)
@@ -34,39 +40,99 @@ class Selection:
 
 
 class Criterion(Protocol):
-    """What a strategy maximizes, step by step."""
+    """What a strategy adds to relevance, step by step.
 
-    def gains(self) -> Doubles:
-        """Value of taking each candidate next: float64 [n]; the array is the caller's to change."""
+    Attributes:
+        common: what is added to all candidates alike; left out of ``gains``.
+    """
 
-    def take(self, position: int) -> None:
-        """Learn that the candidate at ``position`` is selected."""
+    common: float
+
+    def take(self, position: int, base: Floats, gains: Floats) -> None:
+        """Learn that the candidate at ``position`` is selected and write base + spread to ``gains``."""
+
+    def spread(self) -> Floats:
+        """What diversity is worth for each candidate now, less ``common``: a new float32 [n]."""
+
+
+class RelevanceOnly:
+    """The criterion of no diversity."""
+
+    common = 0.0
+
+    def take(self, position: int, base: Floats, gains: Floats) -> None:
+        """Nothing but ``base`` counts."""
+        gains[:] = base
+
+    def spread(self) -> Floats:
+        """Nothing."""
+        return np.zeros(1, np.float32)
 
 
 def greedy(
-    criterion: Criterion, size: int, k: int, caps: Sequence[Cap] = (), first: Sequence[int] = ()
+    relevance: Floats,
+    criterion: Criterion,
+    k: int,
+    unit: float = 1.0,
+    caps: Sequence[Cap] = (),
+    first: Sequence[int] = (),
 ) -> Selection:
-    """Take ``first``, then the candidate of the largest gain that the caps leave open, up to k.
+    """Take ``first``, then the open candidate of the largest relevance + spread, up to k.
 
-    Of equal gains the lower position wins.
+    Of equal gains the lower position wins. A closed candidate (selected, or beyond a cap) is one whose
+    base is -inf, so that caps cost nothing in the steps that close none.
+
+    Args:
+        relevance: float32 [n], weighted as the strategy weighs it, divided by ``unit``.
+        unit: of the gains; strategies divide by the weight of the spread rather than multiply n numbers
+            by it at each step.
     """
-    count = min(k, size)
-    ledger = CapLedger(size, caps)
-    rows = np.empty(count, dtype=np.int64)
-    values = np.empty(count, dtype=np.float64)
+    count = min(k, len(relevance))
+    ledger = CapLedger(relevance, caps) if caps else None
+    base = relevance.copy() if ledger is None else ledger.base
+    gains = relevance + criterion.spread()
+    rows: list[int] = []
+    values: list[float] = []
     for step in range(count):
-        gains = criterion.gains()
-        if step < len(first):
-            best = first[step]
+        best = int(gains.argmax()) if step >= len(first) else first[step]
+        value = gains.item(best)
+        if value == -math.inf:  # a pin beyond a cap, or nothing fits the caps any more
+            whole = relevance + criterion.spread()
+            if ledger is not None and step >= len(first):
+                best = int(np.where(ledger.least_excess(), whole, -math.inf).argmax())
+            value = whole.item(best)
+        rows.append(best)
+        values.append(value + criterion.common)
+        if ledger is None:
+            base[best] = -math.inf
         else:
-            ledger.close(gains)
-            best = int(gains.argmax())
-        rows[step] = best
-        values[step] = gains[best]
-        ledger.take(best)
+            ledger.take(best)
         if step + 1 < count:
-            criterion.take(best)
-    return Selection(rows, values, ledger.exceeded)
+            criterion.take(best, base, gains)
+    return Selection(
+        np.array(rows, np.int64),
+        np.array(values, np.float64) * unit,
+        () if ledger is None else ledger.exceeded,
+    )
+
+
+def by_relevance(
+    relevance: npt.NDArray[np.floating[Any]], k: int, caps: Sequence[Cap], first: Sequence[int]
+) -> Selection:
+    """The selection at diversity 0: the order of relevance exactly, as caps allow."""
+    values = scaled(relevance)
+    # Ranks instead of values: float32 would make equals of candidates that differ by little.
+    ranks = np.empty(len(values), np.float32)
+    ranks[np.argsort(-values, kind="stable")] = -np.arange(len(values), dtype=np.float32)
+    found = greedy(ranks, RelevanceOnly(), k, 1.0, caps, first)
+    return Selection(found.rows, values[found.rows], found.exceeded)
+
+
+def weighted(relevance: npt.NDArray[np.floating[Any]], diversity: float, unit: float | None = None) -> Floats:
+    """(1-θ)·:func:`scaled` relevance in units of θ, or of ``unit``; TIE_BREAK instead of 1-θ at θ = 1."""
+    values = scaled(relevance)
+    values *= max(1.0 - diversity, TIE_BREAK) / (unit or diversity)
+    return values.astype(np.float32)
 
 
 def scaled(relevance: npt.NDArray[np.floating[Any]]) -> Doubles:
@@ -111,5 +177,7 @@ def check(
             raise InvalidInputError(f"caps.{cap.name}", cap.codes.shape, f"{size} codes are expected")
         if cap.limit < 1:
             raise InvalidInputError(f"caps.{cap.name}", cap.limit, "at least 1 is expected")
-    if len(set(first)) != len(first) or any(not 0 <= position < size for position in first):
+        if cap.window is not None and cap.window < 2:
+            raise InvalidInputError(f"caps.{cap.name}", cap.window, "a window of at least 2 is expected")
+    if first and (len(set(first)) != len(first) or any(not 0 <= position < size for position in first)):
         raise InvalidInputError("first", first, f"distinct positions from 0 to {size - 1} are expected")

@@ -1,0 +1,76 @@
+"""What the selected candidates do not span of each other one: the geometry of the DPP and of SSD."""
+
+from __future__ import annotations
+
+from math import sqrt
+
+import numpy as np
+from numpy import maximum, multiply, subtract  # names of this module are found faster in the loop
+
+from endcap_rerank.diversity.kernel import SimilarityKernel
+from endcap_rerank.diversity.selection import Floats
+
+FLOOR = 1e-5
+"""Least share of a candidate that counts as new. Below it float32 similarities are noise: what the
+selection spans already counts as FLOOR whatever it is, and relevance decides."""
+
+
+class Residual:
+    """d_i², the squared length of each candidate outside the span of the selected ones.
+
+    S is the Gram matrix of some unit vectors v, one a candidate. Selecting one adds a basis vector b to
+    an orthonormal basis, of which only the coordinates c_i = b·v_i are needed: the next row of a Cholesky
+    factor of S, O(n·(d + k)), and d_i² = 1 - Σ c_i². No vector but the embeddings themselves is touched.
+
+    Args:
+        window: how many basis vectors are kept; when one more comes, the oldest is forgotten and its
+            c_i² returns to d_i². None keeps all.
+    """
+
+    def __init__(self, kernel: SimilarityKernel, k: int, window: int | None = None) -> None:
+        size = len(kernel)
+        self._kernel = kernel
+        self._slots = min(k, size) if window is None else min(window, k, size)
+        self._basis = np.empty((self._slots, size), np.float32)
+        self._scratch = np.empty(size, np.float32)
+        self._filled = 0
+        self._oldest = 0
+        # Arrays, because numpy takes longer to convert a number than to work on 200 of them.
+        self._factor = np.empty(1, np.float32)
+        self._floor = np.full(size, FLOOR, np.float32)
+        self._squared: Floats = np.ones(size, np.float32)
+
+    def floored(self) -> Floats:
+        """max(d², FLOOR): a new float32 [n]."""
+        return maximum(self._squared, self._floor)
+
+    def take(self, position: int, out: Floats) -> None:
+        """Make the candidate at ``position`` part of what is spanned; write max(d², FLOOR) to ``out``."""
+        squared, scratch, basis, filled = self._squared, self._scratch, self._basis, self._filled
+        if filled < self._slots:
+            slot = filled
+            self._filled = filled + 1
+        else:
+            slot = self._forget_oldest()
+        row = basis[slot]
+        share = squared.item(position)
+        if share > FLOOR:
+            self._factor[0] = 1.0 / sqrt(share)
+            self._kernel.row(position, scratch)
+            if filled:
+                # Read before ``row`` is written: in a full window ``row``, zeroed, is one of them.
+                subtract(scratch, basis[:filled, position].dot(basis[:filled]), scratch)
+            multiply(scratch, self._factor, row)
+            multiply(row, row, scratch)
+            subtract(squared, scratch, squared)
+        else:
+            row.fill(0.0)
+        maximum(squared, self._floor, out)
+
+    def _forget_oldest(self) -> int:
+        slot = self._oldest
+        self._oldest = (slot + 1) % self._slots
+        row = self._basis[slot]
+        self._squared += row * row
+        row.fill(0.0)
+        return slot

@@ -6,6 +6,7 @@ import uuid
 from pathlib import Path
 
 from endcap_client import Client, Event, Item, SearchResult
+from endcap_rerank.schema import DEFAULT_DIVERSITY
 from rich.console import Console
 
 from endcap.demo import show
@@ -13,7 +14,7 @@ from endcap.demo.spread import Spread
 from endcap.demo.story import ShopperStory, Story
 
 K = 8
-DIVERSE = 0.7
+DIVERSE = DEFAULT_DIVERSITY
 CLICKS = 2
 
 
@@ -92,7 +93,7 @@ def _feedback(console: Console, client: Client, query: str) -> None:
         Event(visitor, item.id, "click", query=query, position=before.ids.index(item.id)) for item in clicked
     )
     after = client.search(query, user=visitor, k=K, diversity=0.0, fields=show.FIELDS)
-    brands = [str((item.product or {}).get("brand", "")) for item in clicked]
+    brands = list(dict.fromkeys(str((item.product or {}).get("brand", "")) for item in clicked))
     console.print(
         show.side_by_side(
             show.ranking("a new visitor", before.items, highlight=brands),

@@ -21,7 +21,7 @@ from endcap.demo import show
 from endcap.demo.place import Place
 from endcap.demo.spread import Spread
 from endcap.demo.story import choose_story
-from endcap.demo.tour import CLICKS, K, give_tour
+from endcap.demo.tour import CLICKS, DIVERSE, K, give_tour
 from endcap.demo_shop import generate
 from endcap.launcher import Server
 
@@ -106,11 +106,11 @@ def test_every_part_of_the_tour_is_told(told, shop):
 def test_figures_of_the_tour_are_those_of_the_answers(told, shop, release, client):
     story = choose_story(shop)
     distances = {}
-    for diversity in (0.0, 0.7):
+    for diversity in (0.0, DIVERSE):
         items = client.search(story.query, k=K, diversity=diversity, fields=show.FIELDS).items
         distances[diversity] = Spread(release.path).intra_list_distance([item.id for item in items])
         assert f"ILD {distances[diversity]:.3f}" in told
-    assert distances[0.7] > distances[0.0]
+    assert distances[DIVERSE] > distances[0.0]
 
 
 def test_the_two_shoppers_get_different_lists(shop, client):

@@ -31,8 +31,12 @@ class Options(TypedDict, total=False):
     * ``boost``: product id → factor on its score.
     * ``recent``: product ids the shopper looked at in this session, newest first.
     * ``shown``: product ids already on the page, to be different from.
-    * ``caps``: most products of one ``brand`` or ``category``: ``{"brand": 2}``.
-    * ``algorithm``: ``"dpp"`` (default) or ``"mmr"``.
+    * ``caps``: most products of one ``brand`` or ``category``: ``{"brand": 2}``, or in any stretch:
+      ``{"brand": {"limit": 2, "window": 6}}``.
+    * ``algorithm``: ``"dpp"`` (default), ``"mmr"``, ``"msd"``, ``"ssd"`` or ``"xquad"``.
+    * ``explore``: share of the places kept for new products.
+    * ``calibrate``: from 0 to 1, how much the list's categories shall mix as the shopper's taste does.
+    * ``adapt_diversity``: True gives specific queries less diversity.
     * ``fields``: product fields to return in ``Item.product``.
     * ``explain``: return the terms of each score in ``Item.explanation``.
     * ``language``: ``"en"`` or ``"zh"``, of explanations and notes.
@@ -46,8 +50,11 @@ class Options(TypedDict, total=False):
     boost: Mapping[str, float]
     recent: Sequence[str]
     shown: Sequence[str]
-    caps: Mapping[str, int]
+    caps: Mapping[str, int | Mapping[str, int]]
     algorithm: str
+    explore: float
+    calibrate: float
+    adapt_diversity: bool
     fields: Sequence[str]
     explain: bool
     language: str

@@ -27,6 +27,14 @@ FIELDS = (
 
 
 @dataclass(frozen=True)
+class WindowCap:
+    """At most ``limit`` products of one value in any ``window`` consecutive ones."""
+
+    limit: int
+    window: int
+
+
+@dataclass(frozen=True)
 class Options:
     """What a caller may ask beyond query, user, k and diversity.
 
@@ -38,8 +46,12 @@ class Options:
         boost: item id → factor of its relevance (2 doubles it, 0.5 halves it).
         recent: item ids that the shopper looked at in this session, latest last.
         shown: item ids already shown (page 1, another shelf); they are left out.
-        caps: most products a ``brand``, ``category`` or ``top_category`` may take.
+        caps: most products a ``brand``, ``category`` or ``top_category`` may take, of the list or of any
+            stretch of it.
         algorithm: one of ALGORITHMS, see :mod:`endcap_rerank.diversity`.
+        explore: share of the places, from the top, kept for new products, in [0, 1].
+        calibrate: how much the list's mix of categories shall be that of the shopper's taste, in [0, 1].
+        adapt_diversity: whether a specific query gets less diversity than was asked for.
         fields: product fields to return in ``product``.
         explain: whether to return the terms of each score.
         language: of the explanation's sentence, ``en`` or ``zh``.
@@ -54,8 +66,11 @@ class Options:
     boost: Mapping[str, float] = field(default_factory=dict)
     recent: tuple[str, ...] = ()
     shown: frozenset[str] = frozenset()
-    caps: Mapping[str, int] = field(default_factory=dict)
+    caps: Mapping[str, int | WindowCap] = field(default_factory=dict)
     algorithm: str = "dpp"
+    explore: float = 0.0
+    calibrate: float = 0.0
+    adapt_diversity: bool = False
     fields: tuple[str, ...] = ()
     explain: bool = False
     language: str = "en"
@@ -167,12 +182,26 @@ def _boosts(path: str, value: object) -> dict[str, float]:
     return {str(name): _number(f"{path}.{name}", factor, 0.0, 100.0) for name, factor in value.items()}
 
 
-def _caps(path: str, value: object) -> dict[str, int]:
+def _caps(path: str, value: object) -> dict[str, int | WindowCap]:
     caps = _object(path, value, dict.fromkeys(CAP_NAMES))
-    for name, limit in caps.items():
-        if isinstance(limit, bool) or not isinstance(limit, int) or limit < 1:
-            raise InvalidInputError(f"{path}.{name}", limit, "an integer of at least 1 is expected")
-    return dict(caps)
+    return {name: _cap(f"{path}.{name}", cap) for name, cap in caps.items()}
+
+
+def _cap(path: str, value: object) -> int | WindowCap:
+    if not isinstance(value, Mapping):
+        return _count(path, value, 1)
+    known = ("limit", "window")
+    read = _object(path, value, dict.fromkeys(known))
+    for name in known:
+        if name not in read:
+            raise InvalidInputError(f"{path}.{name}", None, "it is missing and has no default")
+    return WindowCap(_count(f"{path}.limit", read["limit"], 1), _count(f"{path}.window", read["window"], 2))
+
+
+def _count(path: str, value: object, low: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < low:
+        raise InvalidInputError(path, value, f"an integer of at least {low} is expected")
+    return value
 
 
 def _one_of(path: str, value: object, allowed: tuple[str, ...]) -> str:
@@ -225,6 +254,9 @@ _READERS: dict[str, Any] = {
     "shown": _id_set,
     "caps": _caps,
     "algorithm": lambda path, value: _one_of(path, value, ALGORITHMS),
+    "explore": lambda path, value: _number(path, value, 0.0, 1.0),
+    "calibrate": lambda path, value: _number(path, value, 0.0, 1.0),
+    "adapt_diversity": _boolean,
     "fields": _fields,
     "explain": _boolean,
     "language": lambda path, value: _one_of(path, value, LANGUAGES),

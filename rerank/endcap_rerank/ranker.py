@@ -10,14 +10,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from endcap_rerank.affinities import Affinities, LiveAffinities
+from endcap_rerank.blocked import BlockedItems
 from endcap_rerank.catalog_store import CatalogStore
-from endcap_rerank.diversity import STRATEGIES, Cap, SimilarityKernel
+from endcap_rerank.diversity import STRATEGIES, Calibration, Cap, Exploration, SimilarityKernel
 from endcap_rerank.errors import ReleaseError
 from endcap_rerank.events_store import Event, EventStore, SqliteEventStore
 from endcap_rerank.explain import Place, explain
 from endcap_rerank.filters import Filters
 from endcap_rerank.index import Index, LiveIndex
-from endcap_rerank.options import Options
+from endcap_rerank.options import Options, WindowCap
 from endcap_rerank.pool import Pool, query_openness, recommend_pool, search_pool
 from endcap_rerank.product import Product
 from endcap_rerank.profile import Profiles
@@ -29,6 +31,9 @@ from endcap_rerank.settings import Settings
 EVENTS_FILE = "events.db"
 CATALOG_FILE = "catalog.db"
 """Names of the stores in ``Settings.state``."""
+
+NEW_DAYS = 30
+"""How long a product counts as new."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,10 @@ class Selected:
 
     positions: npt.NDArray[np.int64]
     exceeded: tuple[str, ...] = ()
+
+
+_FOLLOWING = ("search", "item")
+"""Sources to which a term of affinity is added; in others it is the relevance itself."""
 
 
 class Ranker:
@@ -58,14 +67,18 @@ class Ranker:
         events: EventStore,
         *,
         weights: RankingWeights | None = None,
+        affinities: LiveAffinities | None = None,
         candidates: int = Settings.candidates,
         events_per_user: int = Settings.events_per_user,
+        blocked: BlockedItems | None = None,
     ) -> None:
         self.release = release
         self.index = index
         self.events = events
         self.weights = weights or RankingWeights()
+        self._affinities = affinities
         self._candidates = candidates
+        self._blocked = blocked
         self._profiles = Profiles(events, index, limit=events_per_user)
 
     @classmethod
@@ -74,6 +87,7 @@ class Ranker:
 
         Raises:
             ReleaseError: the index or the ranking weights cannot be used.
+            InvalidInputError: ``settings.blocked`` cannot be read.
             StoreError: a store cannot be opened.
         """
         index = Index.open(release.index)
@@ -84,8 +98,10 @@ class Ranker:
             LiveIndex(index, CatalogStore(settings.state / CATALOG_FILE)),
             SqliteEventStore(settings.state / EVENTS_FILE),
             weights=RankingWeights.read(release.ranking),
+            affinities=LiveAffinities(settings.state, release.id, index.count),
             candidates=settings.candidates,
             events_per_user=settings.events_per_user,
+            blocked=BlockedItems(settings.blocked) if settings.blocked is not None else None,
         )
 
     def search(self, request: SearchRequest) -> Ranked:
@@ -136,8 +152,14 @@ class Ranker:
     def retrieve(self, request: SearchRequest | RecommendRequest) -> Pool:
         """Stage 1: take in catalogue changes, understand the request, gather candidates and the profile."""
         self.index.refresh()
+        if self._blocked is not None and (blocked := self._blocked.ids()):
+            request = replace(
+                request, options=replace(request.options, exclude=request.options.exclude | blocked)
+            )
         if isinstance(request, RecommendRequest):
-            return recommend_pool(request, self.index, self._profiles, count=self._candidates)
+            return recommend_pool(
+                request, self.index, self._profiles, count=self._candidates, affinities=self._learnt()
+            )
         pool = search_pool(
             request, self.index, self._profiles, labels=self.release.labels, count=self._candidates
         )
@@ -158,6 +180,9 @@ class Ranker:
             boost=request.options.boost,
             novelty=pool.source == "user",
             bought=isinstance(request, RecommendRequest),
+            affinities=self._learnt() if pool.source in _FOLLOWING else None,
+            history=pool.history,
+            follow=self.weights.together if pool.source == "item" else self.weights.affinity * pool.openness,
         )
 
     def diversify(self, request: SearchRequest | RecommendRequest, pool: Pool, scored: Scored) -> Selected:
@@ -191,6 +216,9 @@ class Ranker:
             else [""] * len(ids),
             query_info=self._query_info(pool, selected),
         )
+
+    def _learnt(self) -> Affinities | None:
+        return None if self._affinities is None else self._affinities.current()
 
     # Inside ------------------------------------------------------------------------------------------
 
@@ -228,16 +256,43 @@ class Ranker:
             embeddings,
             [(brands, self.weights.kernel_brand), (categories, self.weights.kernel_category)],
         )
+        options = request.options
         caps = []
-        for name, limit in request.options.caps.items():
+        for name, cap in options.caps.items():
             if name == "top_category":
                 codes = self.index.top_category_codes(scored.rows[among])
             else:
                 codes = brands if name == "brand" else categories
-            caps.append(Cap(name, codes, limit))
-        select = STRATEGIES[request.options.algorithm]
-        selection = select(scores, kernel, k, request.diversity, caps=caps, first=pins[:k])
+            limit, window = (cap.limit, cap.window) if isinstance(cap, WindowCap) else (cap, None)
+            caps.append(Cap(name, codes, limit, window))
+        calibration = exploration = None
+        if options.calibrate > 0.0 and pool.profile.known:
+            shares = pool.profile.categories.of(categories)
+            calibration = Calibration(categories, shares, options.calibrate * pool.openness)
+        if options.explore > 0.0:
+            exploration = Exploration(self._new(scored.rows[among]), options.explore)
+        selection = STRATEGIES[options.algorithm](
+            scores,
+            kernel,
+            k,
+            request.diversity * pool.openness if options.adapt_diversity else request.diversity,
+            caps=caps,
+            first=pins[:k],
+            calibration=calibration,
+            exploration=exploration,
+        )
         return Selected(among[selection.rows], selection.exceeded)
+
+    def _new(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+        """Which products had little chance yet: made in the last NEW_DAYS before the newest candidate, or
+        rated by nobody. The candidates' own dates and not the clock, so that a request has one answer.
+        """
+        made = self.index.created_at(rows)
+        newest = np.nanmax(made, initial=-np.inf, where=~np.isnan(made))
+        new: npt.NDArray[np.bool_] = (made >= newest - NEW_DAYS * 86_400.0) | (
+            self.index.popularity(rows) <= 0.0
+        )
+        return new
 
     def _explanations(
         self, ids: list[str], pool: Pool, scored: Scored, selected: Selected, options: Options

@@ -18,12 +18,14 @@ class Settings:
         state: folder of what outlives a release: shoppers' events and catalogue changes.
         candidates: how many products retrieval hands to ranking.
         events_per_user: how many of a shopper's latest events are read for a request.
+        blocked: file of item ids that never appear, one a line; none when left out.
         data: folder of the real data sets that tests and benchmarks use.
     """
 
     state: Path = Path("build/state")
     candidates: int = 200
     events_per_user: int = 200
+    blocked: Path | None = None
     data: Path = Path("../shared/data")
 
     @classmethod
@@ -38,6 +40,7 @@ class Settings:
             state=Path(env.get("ENDCAP_STATE", str(cls.state))),
             candidates=_integer(env, "ENDCAP_CANDIDATES", cls.candidates, 1, 10_000),
             events_per_user=_integer(env, "ENDCAP_EVENTS_PER_USER", cls.events_per_user, 1, 100_000),
+            blocked=Path(env["ENDCAP_BLOCKED"]) if env.get("ENDCAP_BLOCKED") else None,
             data=Path(env.get("ENDCAP_DATA", str(cls.data))),
         )
 

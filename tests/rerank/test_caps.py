@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from endcap_rerank.diversity import STRATEGIES as BY_NAME
 from endcap_rerank.diversity import Cap, SimilarityKernel
+from endcap_rerank.errors import InvalidInputError
 
 STRATEGIES = pytest.mark.parametrize("select", BY_NAME.values(), ids=BY_NAME.keys())
 DIVERSITIES = pytest.mark.parametrize("diversity", [0.0, 0.4, 1.0])
@@ -65,3 +66,36 @@ def test_pins_repel_what_is_like_them(select):
     vectors = np.array([[1, 0, 0], [0, 1, 0], [0, 1, 0], [0, 0, 1]], np.float32)
     found = select(np.array([1.0, 0.9, 0.8, 0.7]), SimilarityKernel(vectors), 3, 0.8, first=[2])
     assert found.rows.tolist() == [2, 0, 3]
+
+
+@STRATEGIES
+@DIVERSITIES
+@pytest.mark.parametrize(("limit", "window"), [(1, 2), (1, 3), (2, 6)])
+def test_a_windowed_cap_holds_in_every_stretch(select, diversity, limit, window):
+    brands = np.repeat(np.arange(4), 15)  # the most relevant fifteen are of one brand
+    found = select(-np.arange(60.0), kernel(60), 20, diversity, caps=[Cap("brand", brands, limit, window)])
+    chosen = brands[found.rows]
+    for start in range(20 - window + 1):
+        assert np.bincount(chosen[start : start + window]).max() <= limit
+    assert found.exceeded == ()
+    if diversity == 0.0:  # and it takes no more than it must from what is relevant
+        assert (chosen == 0).sum() >= 20 * limit // window
+
+
+@STRATEGIES
+def test_a_window_shorter_than_the_gap_lets_a_brand_return(select):
+    brands = np.array([0, 0, 0, 1, 1, 1])
+    found = select(-np.arange(6.0), kernel(6), 6, 0.0, caps=[Cap("brand", brands, 1, 2)])
+    assert found.rows.tolist() == [0, 3, 1, 4, 2, 5]
+
+
+@STRATEGIES
+def test_a_windowed_cap_that_cannot_hold_is_reported(select):
+    found = select(-np.arange(4.0), kernel(4), 4, 0.0, caps=[Cap("brand", np.array([0, 0, 0, 1]), 1, 3)])
+    assert found.rows.tolist() == [0, 3, 1, 2]
+    assert found.exceeded == ("brand",)
+
+
+def test_a_window_of_one_is_refused():
+    with pytest.raises(InvalidInputError, match="window"):
+        BY_NAME["dpp"](np.zeros(4), kernel(4), 2, 0.5, caps=[Cap("brand", np.zeros(4, int), 1, 1)])

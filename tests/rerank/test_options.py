@@ -2,7 +2,7 @@ import json
 
 import pytest
 from endcap_rerank.errors import InvalidInputError
-from endcap_rerank.options import NO_OPTIONS, Options
+from endcap_rerank.options import NO_OPTIONS, Options, WindowCap
 from endcap_rerank.schema import MAX_OPTIONS_BYTES
 
 
@@ -88,6 +88,15 @@ def test_everything_asked():
         ('{"caps": {"brand": 0}}', "options.caps.brand"),
         ('{"caps": {"brand": 1.5}}', "options.caps.brand"),
         ('{"caps": {"colour": 1}}', "options.caps.colour"),
+        ('{"caps": {"brand": {"limit": 2}}}', "options.caps.brand.window"),
+        ('{"caps": {"brand": {"window": 2}}}', "options.caps.brand.limit"),
+        ('{"caps": {"brand": {"limit": 0, "window": 6}}}', "options.caps.brand.limit"),
+        ('{"caps": {"brand": {"limit": 2, "window": 1}}}', "options.caps.brand.window"),
+        ('{"caps": {"brand": {"limit": 2, "window": 6, "of": 1}}}', "options.caps.brand.of"),
+        ('{"explore": 1.1}', "options.explore"),
+        ('{"explore": true}', "options.explore"),
+        ('{"calibrate": -0.1}', "options.calibrate"),
+        ('{"adapt_diversity": 1}', "options.adapt_diversity"),
         ('{"algorithm": "best"}', "options.algorithm"),
         ('{"language": "de"}', "options.language"),
         ('{"fields": ["titel"]}', "options.fields[0]"),
@@ -98,6 +107,11 @@ def test_a_wrong_option_is_named(document, field):
     with pytest.raises(InvalidInputError) as caught:
         Options.parse(document)
     assert caught.value.field == field
+
+
+def test_a_cap_may_hold_in_a_window():
+    options = Options.parse('{"caps": {"brand": {"limit": 2, "window": 6}, "category": 3}}')
+    assert options.caps == {"brand": WindowCap(2, 6), "category": 3}
 
 
 def test_too_large_a_document_is_refused_before_it_is_read():

@@ -210,6 +210,53 @@ def test_caps_hold(ranker, cap, of, diversity):
     assert info(ranked)["notes"] == []
 
 
+def test_a_cap_in_a_window_holds(ranker):
+    options = '{"caps": {"brand": {"limit": 1, "window": 4}}}'
+    ranked = ranker.search(search_request("acme lamp", k=20, options=options))
+    brands = [product.brand for product in found(ranked)]
+    assert len(brands) == 20
+    assert all(len(set(brands[start : start + 4])) == 4 for start in range(17))
+    assert info(ranked)["notes"] == []
+
+
+def test_a_share_of_the_list_is_for_new_products(release_directory, tmp_path):
+    ranker = open_ranker(release_directory, state=str(tmp_path))
+    newcomer = Product(
+        id="new", title="Acme red lamp number 900", brand="Acme", category="Home > Lighting", created_at=1e9
+    )
+    ranker.upsert([(newcomer, embed("lamp"))])
+    plain = ranker.search(search_request("red lamp", k=10, diversity=0.0, options='{"boost": {"new": 0}}'))
+    assert "new" not in plain.item_ids
+    options = '{"explore": 0.2, "boost": {"new": 0}}'
+    explored = ranker.search(search_request("red lamp", k=10, diversity=0.0, options=options))
+    unrated = [item for item in explored.item_ids if item == "new" or SHOP[item].review_count == 0]
+    assert "new" in unrated[:2]
+    again = ranker.search(search_request("red lamp", k=10, diversity=0.0, options=options))
+    assert explored.item_ids == again.item_ids
+
+
+def test_calibration_draws_the_mix_to_the_shoppers(ranker):
+    ranker.feedback(events("tess", *ids_of(category="Outdoor > Tents")[:3], *ids_of(brand="Vela")[:1]))
+
+    def tents(options: str, user: str) -> int:
+        asked = search_request("acme blue", user=user, k=10, options=options)
+        return sum(product.category == "Outdoor > Tents" for product in found(ranker.search(asked)))
+
+    assert tents('{"calibrate": 1.0}', "tess") > tents("{}", "tess")
+    assert tents('{"calibrate": 1.0}', "stranger") == tents("{}", "stranger")
+
+
+def test_diversity_may_be_adapted_to_the_query(ranker):
+    def same(query: str, diversity: float) -> bool:
+        adapted = search_request(query, k=10, diversity=diversity, options='{"adapt_diversity": true}')
+        plain = search_request(query, k=10, diversity=diversity)
+        return ranker.search(adapted).item_ids == ranker.search(plain).item_ids
+
+    assert same("lamp", 0.8)
+    assert not same("Vela blue lamp for the garden", 0.8)
+    assert same("Vela blue lamp for the garden", 0.0)
+
+
 def test_a_cap_that_cannot_hold_is_noted(ranker):
     ranked = ranker.search(search_request("lamp", k=20, options='{"caps": {"brand": 2}}'))
     assert len(ranked.item_ids) == 20

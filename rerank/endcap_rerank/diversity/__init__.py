@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from endcap_rerank.diversity.calibration import Calibration
 from endcap_rerank.diversity.caps import Cap
 from endcap_rerank.diversity.dpp import select_dpp
+from endcap_rerank.diversity.exploration import Exploration
 from endcap_rerank.diversity.kernel import SimilarityKernel
 from endcap_rerank.diversity.mmr import select_mmr
 from endcap_rerank.diversity.msd import select_msd
@@ -22,7 +24,9 @@ STRATEGIES = {
 
 __all__ = [
     "STRATEGIES",
+    "Calibration",
     "Cap",
+    "Exploration",
     "Selection",
     "SimilarityKernel",
     "select_dpp",

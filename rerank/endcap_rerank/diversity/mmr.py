@@ -8,11 +8,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from endcap_rerank.diversity.calibration import Calibration
 from endcap_rerank.diversity.caps import Cap
+from endcap_rerank.diversity.exploration import Exploration
 from endcap_rerank.diversity.kernel import SimilarityKernel
 from endcap_rerank.diversity.selection import (
     NEGLIGIBLE,
     Floats,
+    Rules,
     Selection,
     by_relevance,
     check,
@@ -29,6 +32,8 @@ def select_mmr(
     *,
     caps: Sequence[Cap] = (),
     first: Sequence[int] = (),
+    calibration: Calibration | None = None,
+    exploration: Exploration | None = None,
 ) -> Selection:
     """Greedily maximize (1-θ)·r_i - θ·max_{j selected} S_ij.
 
@@ -39,14 +44,17 @@ def select_mmr(
         diversity: θ. 0 gives the order of relevance; at 1 relevance decides only between equals.
         caps: most candidates per code; kept while any candidate can keep them.
         first: positions to take first, in this order.
+        calibration: the mix that the list should have.
+        exploration: places for new products.
 
     Raises:
         InvalidInputError: an argument does not fit the others.
     """
-    check(relevance, len(kernel), k, diversity, caps, first)
+    rules = Rules(caps, first, calibration, exploration)
+    check(relevance, len(kernel), k, diversity, rules)
     if diversity <= NEGLIGIBLE:
-        return by_relevance(relevance, k, caps, first)
-    return greedy(weighted(relevance, diversity), _Nearest(kernel), k, diversity, caps, first)
+        return by_relevance(relevance, k, rules)
+    return greedy(weighted(relevance, diversity), _Nearest(kernel), k, diversity, rules)
 
 
 class _Nearest:

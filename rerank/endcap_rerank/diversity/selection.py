@@ -10,7 +10,9 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from endcap_rerank.diversity.calibration import Calibration, Pull
 from endcap_rerank.diversity.caps import Cap, CapLedger
+from endcap_rerank.diversity.exploration import Exploration
 from endcap_rerank.errors import InvalidInputError
 
 Doubles = npt.NDArray[np.float64]
@@ -37,6 +39,26 @@ class Selection:
     rows: npt.NDArray[np.int64]
     gains: Doubles
     exceeded: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What a list must keep to, whatever its strategy.
+
+    Attributes:
+        caps: most candidates per code; kept while any candidate can keep them.
+        first: positions to take first, in this order.
+        calibration: the mix that the list should have.
+        exploration: places for new products; caps go before them.
+    """
+
+    caps: Sequence[Cap] = ()
+    first: Sequence[int] = ()
+    calibration: Calibration | None = None
+    exploration: Exploration | None = None
+
+
+NO_RULES = Rules()
 
 
 class Criterion(Protocol):
@@ -70,14 +92,9 @@ class RelevanceOnly:
 
 
 def greedy(
-    relevance: Floats,
-    criterion: Criterion,
-    k: int,
-    unit: float = 1.0,
-    caps: Sequence[Cap] = (),
-    first: Sequence[int] = (),
+    relevance: Floats, criterion: Criterion, k: int, unit: float = 1.0, rules: Rules = NO_RULES
 ) -> Selection:
-    """Take ``first``, then the open candidate of the largest relevance + spread, up to k.
+    """Take ``rules.first``, then the open candidate of the largest relevance + spread, up to k.
 
     Of equal gains the lower position wins. A closed candidate (selected, or beyond a cap) is one whose
     base is -inf, so that caps cost nothing in the steps that close none.
@@ -87,14 +104,21 @@ def greedy(
         unit: of the gains; strategies divide by the weight of the spread rather than multiply n numbers
             by it at each step.
     """
-    count = min(k, len(relevance))
-    ledger = CapLedger(relevance, caps) if caps else None
+    count, first, exploration = min(k, len(relevance)), rules.first, rules.exploration
+    if rules.calibration is not None:
+        criterion = _Calibrated(criterion, Pull(rules.calibration, unit))
+    ledger = CapLedger(relevance, rules.caps) if rules.caps else None
     base = relevance.copy() if ledger is None else ledger.base
     gains = relevance + criterion.spread()
     rows: list[int] = []
     values: list[float] = []
+    explored = 0
     for step in range(count):
         best = int(gains.argmax()) if step >= len(first) else first[step]
+        if exploration is not None and step >= len(first) and exploration.due(step, explored):
+            newest = int(np.where(exploration.new, gains, -math.inf).argmax())
+            if exploration.new[newest] and gains[newest] > -math.inf:
+                best = newest
         value = gains.item(best)
         if value == -math.inf:  # a pin beyond a cap, or nothing fits the caps any more
             whole = relevance + criterion.spread()
@@ -103,6 +127,8 @@ def greedy(
             value = whole.item(best)
         rows.append(best)
         values.append(value + criterion.common)
+        if exploration is not None:
+            explored += bool(exploration.new[best])
         if ledger is None:
             base[best] = -math.inf
         else:
@@ -116,15 +142,33 @@ def greedy(
     )
 
 
-def by_relevance(
-    relevance: npt.NDArray[np.floating[Any]], k: int, caps: Sequence[Cap], first: Sequence[int]
-) -> Selection:
-    """The selection at diversity 0: the order of relevance exactly, as caps allow."""
+class _Calibrated:
+    """A criterion, and the pull towards a mix."""
+
+    def __init__(self, criterion: Criterion, pull: Pull) -> None:
+        self._criterion = criterion
+        self._pull = pull
+        self.common = criterion.common
+
+    def take(self, position: int, base: Floats, gains: Floats) -> None:
+        self._criterion.take(position, base, gains)
+        self.common = self._criterion.common
+        self._pull.take(position)
+        gains += self._pull.values()
+
+    def spread(self) -> Floats:
+        return self._criterion.spread() + self._pull.values()
+
+
+def by_relevance(relevance: npt.NDArray[np.floating[Any]], k: int, rules: Rules) -> Selection:
+    """The selection at diversity 0: the order of relevance exactly, as the rules allow."""
+    if rules.calibration is not None:
+        return greedy(weighted(relevance, 0.0, 1.0), RelevanceOnly(), k, 1.0, rules)
     values = scaled(relevance)
     # Ranks instead of values: float32 would make equals of candidates that differ by little.
     ranks = np.empty(len(values), np.float32)
     ranks[np.argsort(-values, kind="stable")] = -np.arange(len(values), dtype=np.float32)
-    found = greedy(ranks, RelevanceOnly(), k, 1.0, caps, first)
+    found = greedy(ranks, RelevanceOnly(), k, 1.0, rules)
     return Selection(found.rows, values[found.rows], found.exceeded)
 
 
@@ -156,8 +200,7 @@ def check(
     size: int,
     k: int,
     diversity: float,
-    caps: Sequence[Cap],
-    first: Sequence[int],
+    rules: Rules = NO_RULES,
 ) -> None:
     """The one gate of every strategy's input.
 
@@ -172,12 +215,23 @@ def check(
         raise InvalidInputError("k", k, "0 or more is expected")
     if not 0.0 <= diversity <= 1.0:
         raise InvalidInputError("diversity", diversity, "a number from 0 to 1 is expected")
-    for cap in caps:
+    for cap in rules.caps:
         if cap.codes.shape != (size,):
             raise InvalidInputError(f"caps.{cap.name}", cap.codes.shape, f"{size} codes are expected")
         if cap.limit < 1:
             raise InvalidInputError(f"caps.{cap.name}", cap.limit, "at least 1 is expected")
         if cap.window is not None and cap.window < 2:
             raise InvalidInputError(f"caps.{cap.name}", cap.window, "a window of at least 2 is expected")
+    first = rules.first
     if first and (len(set(first)) != len(first) or any(not 0 <= position < size for position in first)):
         raise InvalidInputError("first", first, f"distinct positions from 0 to {size - 1} are expected")
+    if (calibration := rules.calibration) is not None:
+        if calibration.codes.shape != (size,) or calibration.shares.shape != (size,):
+            raise InvalidInputError("calibration", calibration.codes.shape, f"{size} codes are expected")
+        if not 0.0 <= calibration.weight < math.inf:
+            raise InvalidInputError("calibration.weight", calibration.weight, "0 or more is expected")
+    if (exploration := rules.exploration) is not None:
+        if exploration.new.shape != (size,):
+            raise InvalidInputError("exploration", exploration.new.shape, f"{size} flags are expected")
+        if not 0.0 <= exploration.share <= 1.0:
+            raise InvalidInputError("exploration.share", exploration.share, "from 0 to 1 is expected")

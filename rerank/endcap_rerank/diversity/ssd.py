@@ -8,12 +8,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from endcap_rerank.diversity.calibration import Calibration
 from endcap_rerank.diversity.caps import Cap
+from endcap_rerank.diversity.exploration import Exploration
 from endcap_rerank.diversity.kernel import SimilarityKernel
 from endcap_rerank.diversity.orthogonal import Residual
 from endcap_rerank.diversity.selection import (
     NEGLIGIBLE,
     Floats,
+    Rules,
     Selection,
     by_relevance,
     check,
@@ -34,6 +37,8 @@ def select_ssd(
     *,
     caps: Sequence[Cap] = (),
     first: Sequence[int] = (),
+    calibration: Calibration | None = None,
+    exploration: Exploration | None = None,
     window: int = WINDOW,
 ) -> Selection:
     """Greedily maximize (1-θ)·r_i + θ·d_i, where d_i is what is new of i in its window.
@@ -51,18 +56,21 @@ def select_ssd(
         diversity: θ. 0 gives the order of relevance; at 1 relevance decides only between equals.
         caps: most candidates per code; kept while any candidate can keep them.
         first: positions to take first, in this order.
+        calibration: the mix that the list should have.
+        exploration: places for new products.
         window: at least 2 consecutive products that are to differ.
 
     Raises:
         InvalidInputError: an argument does not fit the others.
     """
-    check(relevance, len(kernel), k, diversity, caps, first)
+    rules = Rules(caps, first, calibration, exploration)
+    check(relevance, len(kernel), k, diversity, rules)
     if window < 2:
         raise InvalidInputError("window", window, "at least 2 is expected")
     if diversity <= NEGLIGIBLE:
-        return by_relevance(relevance, k, caps, first)
+        return by_relevance(relevance, k, rules)
     criterion = _Volume(kernel, k, window)
-    return greedy(weighted(relevance, diversity), criterion, k, diversity, caps, first)
+    return greedy(weighted(relevance, diversity), criterion, k, diversity, rules)
 
 
 class _Volume:

@@ -8,12 +8,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from endcap_rerank.diversity.calibration import Calibration
 from endcap_rerank.diversity.caps import Cap
+from endcap_rerank.diversity.exploration import Exploration
 from endcap_rerank.diversity.kernel import SimilarityKernel
 from endcap_rerank.diversity.selection import (
     NEGLIGIBLE,
     Doubles,
     Floats,
+    Rules,
     Selection,
     by_relevance,
     check,
@@ -34,13 +37,15 @@ def select_xquad(
     *,
     caps: Sequence[Cap] = (),
     first: Sequence[int] = (),
+    calibration: Calibration | None = None,
+    exploration: Exploration | None = None,
 ) -> Selection:
     """Greedily maximize (1-θ)·r_i + θ·Σ_a P(a)·P(i|a)·Π_{j selected} (1 - P(j|a)).
 
     The aspects a of a query are the groups of the kernel: each brand, each category. P(i|a) is
-    SATISFACTION·exp(r_i - r of a's best member) for the members of a and 0 for others, as a search for it
-    alone would rate them. P(a) is the same for every aspect of a group (the uniform choice of section 4.2) and
-    the group's share of the group weights: how likely an aspect is, relevance says already. A candidate
+    SATISFACTION·exp(r_i - r of its best member) for the members of a and 0 for others, as a search for it
+    alone would rate them. P(a) is the same for every aspect of a group (the uniform choice of section 4.2)
+    and the group's share of the group weights: how likely an aspect is, relevance says already. A candidate
     of unknown brand covers no brand. Without groups in the kernel the order is that of relevance.
 
     Args:
@@ -50,15 +55,18 @@ def select_xquad(
         diversity: θ. 0 gives the order of relevance; at 1 relevance decides only between equals.
         caps: most candidates per code; kept while any candidate can keep them.
         first: positions to take first, in this order.
+        calibration: the mix that the list should have.
+        exploration: places for new products.
 
     Raises:
         InvalidInputError: an argument does not fit the others.
     """
-    check(relevance, len(kernel), k, diversity, caps, first)
+    rules = Rules(caps, first, calibration, exploration)
+    check(relevance, len(kernel), k, diversity, rules)
     if diversity <= NEGLIGIBLE or not kernel.groups:
-        return by_relevance(relevance, k, caps, first)
+        return by_relevance(relevance, k, rules)
     criterion = _Coverage(kernel, scaled(relevance))
-    return greedy(weighted(relevance, diversity), criterion, k, diversity, caps, first)
+    return greedy(weighted(relevance, diversity), criterion, k, diversity, rules)
 
 
 class _Coverage:

@@ -92,7 +92,7 @@ class Histories:
         return Histories(bounds, self.items[kept], self.weights[kept], self.times[kept])
 
     def recency(self, fade: float, only: npt.NDArray[np.int64], items: int) -> sparse.csr_matrix:
-        """Weight of each item in each history of ``only``, as ``Affinities`` weighs it: [len(only), items]."""
+        """Weights that ``Affinities`` gives the items of each history of ``only``: [len(only), items]."""
         back = self.from_end()
         place = np.full(len(self), -1)
         place[only] = np.arange(len(only))

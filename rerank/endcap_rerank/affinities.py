@@ -57,6 +57,16 @@ class History:
     def __len__(self) -> int:
         return len(self.rows)
 
+    def first(self, earlier: History) -> History:
+        """This history's items before those of an ``earlier`` one: a session's before long-known ones."""
+        if not len(self) or not len(earlier):
+            return self if len(self) else earlier
+        new = ~np.isin(earlier.rows, self.rows)
+        return History(
+            np.concatenate([self.rows, earlier.rows[new]])[:LATEST],
+            np.concatenate([self.weights, earlier.weights[new]])[:LATEST],
+        )
+
 
 NO_HISTORY = History(np.zeros(0, np.int64), np.zeros(0, np.float32))
 
@@ -66,18 +76,20 @@ def item_weight(total: float) -> float:
     return float(np.log1p(max(0.0, total)))
 
 
-def history_of(events: Sequence[Event], recent: Sequence[str], index: LiveIndex) -> History:
-    """What a shopper took, from a session and from events.
-
-    Args:
-        events: newest first.
-        recent: item ids of the session, latest last; each counts as a click after all events.
-    """
+def history_of(events: Sequence[Event], index: LiveIndex) -> History:
+    """What a shopper took, by events, newest first. Items that the release never knew are left out."""
     totals: dict[str, float] = {}
-    for item in reversed(recent):
-        totals[item] = totals.get(item, 0.0) + EVENT_WEIGHTS["click"]
     for event in events:
         totals[event.item] = totals.get(event.item, 0.0) + EVENT_WEIGHTS.get(event.event, 0.0)
+    return _history(totals, index)
+
+
+def history_of_session(items: Sequence[str], index: LiveIndex) -> History:
+    """What a session touched: ids, latest last, each as much as a click."""
+    return _history(dict.fromkeys(reversed(items), EVENT_WEIGHTS["click"]), index)
+
+
+def _history(totals: Mapping[str, float], index: LiveIndex) -> History:
     rows: list[int] = []
     weights: list[float] = []
     for item, total in totals.items():

@@ -45,6 +45,9 @@ PHRASES: dict[str, dict[str, str]] = {
         "session": "like what you just looked at ({})",
         "brand": "of a brand you often choose",
         "category": "from a category you often choose",
+        "affinity": "often chosen after what you chose",
+        "together": "often chosen together with it",
+        "usual": "in the price range you usually choose",
         "popularity": "popular",
         "seen": "you have seen it lately",
         "bought": "you have bought it already",
@@ -72,6 +75,9 @@ PHRASES: dict[str, dict[str, str]] = {
         "session": "与您刚看过的商品相似（{}）",
         "brand": "是您常选的品牌",
         "category": "属于您常选的品类",
+        "affinity": "选过类似商品的顾客常选",
+        "together": "常与该商品一起购买",
+        "usual": "属于您常选的价位",
         "popularity": "很受欢迎",
         "seen": "您最近看过",
         "bought": "您已购买过",
@@ -179,6 +185,10 @@ def _sentence(
     if terms.get("session", 0.0) >= _SPEAKS and because["session"]:
         said.append(phrases["session"].format(phrases["comma"].join(because["session"])))
     said.extend(phrases[name] for name in ("brand", "category") if terms.get(name, 0.0) >= _SPEAKS / 2)
+    if terms.get("price", 0.0) >= _SPEAKS / 2:
+        said.append(phrases["usual"])
+    if terms.get("affinity", 0.0) >= _SPEAKS / 2:
+        said.append(phrases["together" if pool.source == "item" else "affinity"])
     if pool.source != "popular" and terms.get("popularity", 0.0) >= _SPEAKS:
         said.append(phrases["popularity"])
     said.extend(phrases[name] for name in ("bought", "seen", "stock") if terms.get(name, 0.0) < 0.0)

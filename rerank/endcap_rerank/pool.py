@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from endcap_rerank.affinities import NO_HISTORY, Affinities, History, history_of_session
 from endcap_rerank.constraints import NO_CONSTRAINTS, Constraints, PriceLimit
 from endcap_rerank.errors import InvalidInputError
 from endcap_rerank.filters import Filters
@@ -16,7 +17,7 @@ from endcap_rerank.options import Options
 from endcap_rerank.product import CATEGORY_SEPARATOR
 from endcap_rerank.profile import Profile, Profiles, Taste, empty_profile, empty_taste, session_taste
 from endcap_rerank.requests import RecommendRequest, SearchRequest
-from endcap_rerank.scoring import specificity
+from endcap_rerank.scoring import released_rows, specificity
 from endcap_rerank.tags import Tag, decode_tags
 
 Floats = npt.NDArray[np.float32]
@@ -42,6 +43,7 @@ class Pool:
         filters: as applied, the understood price limit included.
         price: the understood price limit, where it is applied.
         notes: what the caller should know, in plain sentences.
+        history: what was taken before, latest first: the item and the session, then the shopper's events.
     """
 
     rows: Rows
@@ -56,6 +58,7 @@ class Pool:
     constraints: Constraints = NO_CONSTRAINTS
     price: PriceLimit | None = None
     notes: tuple[str, ...] = ()
+    history: History = NO_HISTORY
 
     @property
     def personalized(self) -> bool:
@@ -109,10 +112,18 @@ def search_pool(
         constraints=constraints,
         price=price,
         notes=tuple(notes),
+        history=_before(options, profile, index),
     )
 
 
-def recommend_pool(request: RecommendRequest, index: LiveIndex, profiles: Profiles, *, count: int) -> Pool:
+def recommend_pool(
+    request: RecommendRequest,
+    index: LiveIndex,
+    profiles: Profiles,
+    *,
+    count: int,
+    affinities: Affinities | None = None,
+) -> Pool:
     """Retrieve candidates without a query: beside an item, else for a taste, else what is popular.
 
     Raises:
@@ -125,13 +136,20 @@ def recommend_pool(request: RecommendRequest, index: LiveIndex, profiles: Profil
     wanted = max(count, request.k)
     profile, session = _shopper(request.user, options, index, profiles, notes)
     openness = 1.0
+    history = _before(options, profile, index)
     if request.item:
         source, openness = "item", ITEM_OPENNESS
         filters = _excluding(filters, {request.item})
         found = _beside(request.item, wanted, filters, index, notes)
+        basket = history_of_session([*options.recent, request.item], index)
+        history = basket
+        if affinities is not None and len(basket):
+            found = _with_followers(found, affinities, basket, wanted, filters, index)
     elif profile.known or len(session):
         source = "user"
         found = _for_taste(profile, session, wanted, filters, index)
+        if affinities is not None and len(history):
+            found, openness = _likely(found, affinities, history, wanted, filters, index)
     else:
         source = "popular"
         found = index.popular(wanted, filters)
@@ -146,6 +164,7 @@ def recommend_pool(request: RecommendRequest, index: LiveIndex, profiles: Profil
         filters=filters,
         pins=pins,
         notes=tuple(notes),
+        history=history,
     )
 
 
@@ -192,6 +211,77 @@ def _for_taste(
     # What the taste was made of lies nearest to it: without these the others share the whole scale.
     new = ~np.isin(rows, np.concatenate([profile.taste.rows, session.rows]))
     return Candidates(rows, dense, np.zeros_like(dense), _spread(dense, new))
+
+
+LEARNT = 0.85
+"""Share that the learnt affinities have in the relevance of recommendations; likeness has the rest."""
+
+LEAST_CHANCE = 1e-5
+"""Chances below this are all alike."""
+
+
+def _before(options: Options, profile: Profile, index: LiveIndex) -> History:
+    """The session, then the shopper's events."""
+    if not options.personalize:
+        return NO_HISTORY
+    return history_of_session(options.recent, index).first(profile.history)
+
+
+def _likely(
+    near: Candidates,
+    affinities: Affinities,
+    history: History,
+    count: int,
+    filters: Filters | None,
+    index: LiveIndex,
+) -> tuple[Candidates, float]:
+    """What is likeliest taken next joins what is near to the taste.
+
+    Returns:
+        Candidates whose ``fused`` is LEARNT parts log-chance and the rest likeness, both as shares of their
+        range, and the share of the personal terms that stay in force: affinities speak for the taste too.
+    """
+    likely = _present(affinities.likely(history, count)[0], filters, index)
+    rows = np.union1d(near.rows, likely).astype(np.int64)
+    released = released_rows(rows, index)
+    chances = np.log(affinities.chances(history, released) + np.float32(LEAST_CHANCE))
+    new = ~np.isin(released, history.rows)
+    dense = np.zeros(len(rows), np.float32)
+    dense[rows.searchsorted(near.rows)] = near.fused
+    fused = np.float32(LEARNT) * _spread(chances, new) + np.float32(1.0 - LEARNT) * dense
+    return Candidates(rows, dense, np.zeros_like(dense), fused), 1.0 - LEARNT
+
+
+def _with_followers(
+    near: Candidates,
+    affinities: Affinities,
+    basket: History,
+    count: int,
+    filters: Filters | None,
+    index: LiveIndex,
+) -> Candidates:
+    """What is taken after or with the items of a basket joins what is like the item."""
+    rows, chances = affinities.following(basket)
+    rows = rows[np.argsort(-chances, kind="stable")]
+    rows = _present(rows[~np.isin(rows, basket.rows)][: count // 2], filters, index)
+    rows = rows[~np.isin(rows, near.rows)]
+    zeros = np.zeros(len(rows), np.float32)
+    return Candidates(
+        np.concatenate([near.rows, rows]),
+        np.concatenate([near.dense, zeros]),
+        np.concatenate([near.lexical, zeros]),
+        np.concatenate([near.fused, zeros]),
+    )
+
+
+def _present(released: Rows, filters: Filters | None, index: LiveIndex) -> Rows:
+    """The rows that released ones have now; those that are gone or do not pass the filters left out."""
+    rows = released
+    if index.version:
+        # Ids of hidden rows stay readable; what changed lives on under another row.
+        current = (index.row(item) for item in index.item_ids(released))
+        rows = np.array([row for row in current if row is not None], np.int64)
+    return rows[index.passes(rows, filters)] if len(rows) else rows
 
 
 def _favourites(profile: Profile, index: LiveIndex) -> list[str]:

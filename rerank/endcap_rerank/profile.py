@@ -9,8 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from endcap_rerank.affinities import NO_HISTORY, History, history_of
 from endcap_rerank.events_store import Event, EventStore
 from endcap_rerank.index import LiveIndex
+from endcap_rerank.prices import PriceTaste, price_taste
 from endcap_rerank.schema import EVENT_WEIGHTS
 
 HALF_LIFE = 60 * 24 * 3600.0
@@ -114,6 +116,8 @@ class Profile:
         taste: the items behind it.
         brands, categories: shares of the liked events by brand and by full category path.
         bought: rows of the products the shopper purchased.
+        prices: how dear what the shopper liked is among its category; None where no price is known.
+        history: what the shopper took, latest first.
     """
 
     strength: float
@@ -121,6 +125,8 @@ class Profile:
     brands: Shares
     categories: Shares
     bought: Rows
+    prices: PriceTaste | None = None
+    history: History = NO_HISTORY
 
     @property
     def known(self) -> bool:
@@ -161,7 +167,11 @@ def build_profile(events: Sequence[Event], index: LiveIndex) -> Profile:
         if item in bought_ids:
             bought.append(row)
     return _profile(
-        np.array(rows, np.int64), np.array(weights, np.float32), np.array(sorted(bought), np.int64), index
+        np.array(rows, np.int64),
+        np.array(weights, np.float32),
+        np.array(sorted(bought), np.int64),
+        history_of(events, index),
+        index,
     )
 
 
@@ -220,14 +230,17 @@ class Profiles:
         return profile
 
 
-def _profile(rows: Rows, sums: Floats, bought: Rows, index: LiveIndex) -> Profile:
+def _profile(rows: Rows, sums: Floats, bought: Rows, history: History, index: LiveIndex) -> Profile:
     liked = sums > 0.0
+    taste = _taste(rows, np.sign(sums) * np.log1p(np.abs(sums)), index)
     return Profile(
         strength=float(np.abs(sums).sum()),
-        taste=_taste(rows, np.sign(sums) * np.log1p(np.abs(sums)), index),
+        taste=taste,
         brands=_shares(index.brand_codes(rows[liked]), sums[liked]),
         categories=_shares(index.category_codes(rows[liked]), sums[liked]),
         bought=bought,
+        prices=price_taste(taste.rows, taste.weights, index),
+        history=history,
     )
 
 

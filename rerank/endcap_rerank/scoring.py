@@ -12,9 +12,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from endcap_rerank.affinities import NO_HISTORY, Affinities, History
 from endcap_rerank.constraints import BRAND, COLOR, KIND, MATERIAL, MODEL, SIZE, Constraints
 from endcap_rerank.errors import InvalidInputError, ReleaseError
 from endcap_rerank.index import LiveIndex
+from endcap_rerank.prices import price_levels
 from endcap_rerank.profile import SMOOTHING, Profile, Taste
 
 Floats = npt.NDArray[np.float32]
@@ -33,7 +35,10 @@ class RankingWeights:
         tags: share of the query's tags that the product satisfies.
         taste: likeness to what the shopper was drawn to, at full knowledge of the shopper.
         session: likeness to the items of this session.
-        brand, category: the shopper's share of events with the product's brand, category.
+        brand, category: how often the shopper chose the product's brand, category; see ``leaning``.
+        price: nearness to what the shopper is used to pay in the product's category.
+        affinity: chance that the product is taken next, by what shoppers took, in searches.
+        together: the same beside an item, in recommendations.
         popularity: of the product, in [0, 1].
         rating: of the product, (stars - 3) / 2.
         out_of_stock: taken off a product that is not in stock.
@@ -49,6 +54,9 @@ class RankingWeights:
     session: float = 0.35
     brand: float = 0.15
     category: float = 0.1
+    price: float = 0.1
+    affinity: float = 0.1
+    together: float = 0.5
     popularity: float = 0.1
     rating: float = 0.03
     out_of_stock: float = 0.25
@@ -137,6 +145,15 @@ def affinity(embeddings: Floats, taste: Taste) -> Affinity:
     raw = taste.weights @ likeness
     largest = float(np.abs(raw).max(initial=0.0))
     return Affinity(raw / np.float32(largest + TYPICAL_LIKENESS), likeness)
+
+
+TYPICAL_CHANCE = 0.01
+"""Chance of being taken next below which differences are more noise than affinity."""
+
+
+def chance_values(chances: Floats) -> Floats:
+    """Chances as values in [0, 1): c / (max c + TYPICAL_CHANCE)."""
+    return chances / np.float32(float(chances.max(initial=0.0)) + TYPICAL_CHANCE)
 
 
 @dataclass(frozen=True)
@@ -234,6 +251,9 @@ def score(
     boost: Mapping[str, float],
     novelty: bool,
     bought: bool,
+    affinities: Affinities | None = None,
+    history: History = NO_HISTORY,
+    follow: float = 0.0,
 ) -> Scored:
     """Add up the terms of every candidate.
 
@@ -244,6 +264,9 @@ def score(
         boost: item id → factor of its relevance.
         novelty: whether products of the shopper's latest events or session lose ``weights.seen``.
         bought: whether products that the shopper bought already lose ``weights.bought``.
+        affinities: what is taken after what, None where nothing was learnt.
+        history: what was taken already.
+        follow: weight of what follows ``history``.
     """
     embeddings = index.embeddings(rows)
     brands, categories = index.brand_codes(rows), index.category_codes(rows)
@@ -261,6 +284,12 @@ def score(
         if bought and len(profile.bought):
             owned = np.isin(rows, profile.bought)
             terms["bought"] = owned * np.float32(-weights.bought)
+        if profile.prices is not None and weights.price > 0.0:
+            nearness = profile.prices.of(price_levels(rows, index))
+            terms["price"] = nearness * np.float32(weights.price * believed)
+    if affinities is not None and len(history) and follow > 0.0:
+        chances = affinities.spoken_for(history, released_rows(rows, index))
+        terms["affinity"] = chance_values(chances) * np.float32(follow)
     if len(session):
         recent = affinity(embeddings, session)
         terms["session"] = recent.values * np.float32(weights.session * openness)
@@ -286,6 +315,22 @@ def score(
         session=recent,
         tags=tags,
     )
+
+
+def released_rows(rows: Rows, index: LiveIndex) -> Rows:
+    """The rows that changed products had in the release, by which affinities know them: int64 [n].
+
+    A product that came after the release keeps its own row, which no affinity knows.
+    """
+    changed = np.flatnonzero(rows >= index.index.count)
+    if not len(changed):
+        return rows
+    released = rows.copy()
+    for position, item in zip(changed.tolist(), index.item_ids(rows[changed]), strict=True):
+        row = index.index.catalog.ids.find(item)
+        if row >= 0:
+            released[position] = row
+    return released
 
 
 def _factors(rows: Rows, boost: Mapping[str, float], index: LiveIndex) -> Floats:

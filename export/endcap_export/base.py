@@ -72,7 +72,7 @@ def load_model(base: Base, labels: Sequence[str], *, seed: int = 0) -> TwoHeadBe
     import torch
 
     torch.manual_seed(seed)
-    with _quiet():
+    with quiet():
         config = _attempt(base, lambda: AutoConfig.from_pretrained(base.source))
         if config.model_type != "bert":
             raise InvalidInputError("base", base.source, f"a BERT is expected, this is {config.model_type!r}")
@@ -93,7 +93,7 @@ def save_tokenizer(base: Base, file: Path) -> None:
     Raises:
         EndcapError: it cannot be loaded, or has no fast form.
     """
-    with _quiet():
+    with quiet():
         tokenizer = _attempt(base, lambda: AutoTokenizer.from_pretrained(base.source))
     backend = getattr(tokenizer, "backend_tokenizer", None)
     if backend is None:
@@ -123,8 +123,8 @@ def _attempt(base: Base, load):  # type: ignore[no-untyped-def] # noqa: ANN001, 
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Without transformers' report of fresh weights: a fresh tag head is what is wanted."""
+def quiet() -> Iterator[None]:
+    """Without transformers' bars and its report of fresh weights: a fresh tag head is what is wanted."""
     before = logging.get_verbosity()
     logging.set_verbosity_error()
     logging.disable_progress_bar()

@@ -11,7 +11,7 @@ from endcap_rerank.errors import EndcapError
 from endcap_rerank.release import TOKENIZER, TextSettings
 from endcap_rerank.tokenizer import QueryTokenizer
 
-from endcap_export.base import Base, find_base, load_model, save_tokenizer
+from endcap_export.base import Base, find_base, load_model, quiet, save_tokenizer
 from endcap_export.batches import Examples
 from endcap_export.model import TwoHeadBert
 from endcap_export.pairs import training_pairs
@@ -112,6 +112,7 @@ def train_encoder(
         "training": run.as_mapping(),
         "versions": library_versions(),
     }
-    model.save_pretrained(folder)
+    with quiet():
+        model.save_pretrained(folder)
     (folder / RECORD).write_text(json.dumps(record, indent=2, ensure_ascii=False), "utf-8")
     return TrainedEncoder(folder, found.text, record)

@@ -129,7 +129,7 @@ def xquad_gains(case: Case, similarity: Matrix, taken: Sequence[int]) -> list[fl
     """Relevance plus the coverage of the candidate's aspects that the taken ones leave open."""
     values = scaled(case.relevance)
     total = sum(float(weight) for _, weight in case.kernel.groups)
-    gains = case.weighed.tolist()
+    gains: list[float] = case.weighed.tolist()
     for codes, weight in case.kernel.groups:
         for each, aspect in enumerate(codes.tolist()):
             if aspect >= 0:

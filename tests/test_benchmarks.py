@@ -138,3 +138,29 @@ def test_stages_are_measured_against_the_whole_request(repository, shop, tmp_pat
 def test_a_repository_that_is_none_is_named(tmp_path, shop):
     done = run("load", "--repository", tmp_path / "absent", "--traffic", shop, "--output", tmp_path)
     assert done.exit_code == 1
+
+
+def test_the_strategies_are_held_beside_pyversity_and_their_references(tmp_path):
+    pytest.importorskip("pyversity")
+    done = run("diversify", "--rounds", 8, "--cases", 6, "--output", tmp_path)
+    assert done.exit_code == 0, done.output
+    figures = Report.read(tmp_path / "diversify.json").figures
+    for name in ("mmr", "dpp", "msd", "ssd", "dpp_caps"):
+        for size, goal in ((200, "<= 0.5"), (1000, "<= 0.8")):
+            figure = figures[f"{name}_n{size}_ratio"]
+            assert figure.goal == ("<= 1" if name == "dpp_caps" else goal)
+            expected = figure.baselines["ours_us"] / figure.baselines["pyversity_us"]
+            assert figure.value == pytest.approx(expected)
+            assert figure.low <= figure.value <= figure.high
+    assert figures["selection_mismatches"].value == 0
+
+
+def test_a_wrong_selection_is_a_mismatch(monkeypatch):
+    from endcap_rerank.diversity import STRATEGIES
+
+    from benchmarks.slow_selection import mismatches
+
+    right = STRATEGIES["mmr"]
+    assert mismatches("mmr", range(12)) == []
+    monkeypatch.setitem(STRATEGIES, "mmr", lambda r, kernel, k, d, **rules: right(r, kernel, k, 0.0, **rules))
+    assert len(mismatches("mmr", range(12))) >= 6

@@ -31,12 +31,12 @@ class Residual:
         size = len(kernel)
         self._kernel = kernel
         self._slots = min(k, size) if window is None else min(window, k, size)
-        self._basis = np.empty((self._slots, size), np.float32)
+        # The similarities of the candidate that is taken, above the basis vectors.
+        self._table = np.empty((1 + self._slots, size), np.float32)
         self._scratch = np.empty(size, np.float32)
         self._filled = 0
         self._oldest = 0
-        # Arrays, because numpy takes longer to convert a number than to work on 200 of them.
-        self._factor = np.empty(1, np.float32)
+        self._factors = np.empty(1 + self._slots, np.float32)
         self._floor = np.full(size, FLOOR, np.float32)
         self._squared: Floats = np.ones(size, np.float32)
 
@@ -46,31 +46,37 @@ class Residual:
 
     def take(self, position: int, out: Floats) -> None:
         """Make the candidate at ``position`` part of what is spanned; write max(d², FLOOR) to ``out``."""
-        squared, scratch, basis, filled = self._squared, self._scratch, self._basis, self._filled
+        squared, scratch, table, filled = self._squared, self._scratch, self._table, self._filled
         if filled < self._slots:
-            slot = filled
-            self._filled = filled + 1
+            slot = self._filled = filled + 1
         else:
             slot = self._forget_oldest()
-        row = basis[slot]
         share = squared.item(position)
         if share > FLOOR:
-            self._factor[0] = 1.0 / sqrt(share)
-            self._kernel.row(position, scratch)
-            if filled:
-                # Read before ``row`` is written: in a full window ``row``, zeroed, is one of them.
-                subtract(scratch, basis[:filled, position].dot(basis[:filled]), scratch)
-            multiply(scratch, self._factor, row)
+            similar = self._kernel.row(position, table[0])
+            # b ∝ S - Σ c·c, by one product; its sign means nothing, and here it is -1.
+            similar[position] = -1.0
+            # numpy multiplies two short vectors sooner than one by a number.
+            factors = self._factors
+            factors.fill(1.0 / sqrt(share))
+            above = filled + 1
+            known = table[:above]
+            coordinates = known[:, position] * factors[:above]
+            row = table[slot]
+            if slot == above:
+                coordinates.dot(known, row)
+            else:  # the place of the oldest is one of those read
+                row[:] = coordinates.dot(known)
             multiply(row, row, scratch)
             subtract(squared, scratch, squared)
         else:
-            row.fill(0.0)
+            table[slot] = 0.0
         maximum(squared, self._floor, out)
 
     def _forget_oldest(self) -> int:
-        slot = self._oldest
-        self._oldest = (slot + 1) % self._slots
-        row = self._basis[slot]
+        slot = 1 + self._oldest
+        self._oldest = slot % self._slots
+        row = self._table[slot]
         self._squared += row * row
         row.fill(0.0)
         return slot

@@ -174,13 +174,11 @@ def by_relevance(relevance: npt.NDArray[np.floating[Any]], k: int, rules: Rules)
 
 def weighted(relevance: npt.NDArray[np.floating[Any]], diversity: float, unit: float | None = None) -> Floats:
     """(1-θ)·:func:`scaled` relevance in units of θ, or of ``unit``; TIE_BREAK instead of 1-θ at θ = 1."""
-    values = scaled(relevance)
-    values *= max(1.0 - diversity, TIE_BREAK) / (unit or diversity)
-    return values.astype(np.float32)
+    return scaled(relevance, max(1.0 - diversity, TIE_BREAK) / (unit or diversity)).astype(np.float32)
 
 
-def scaled(relevance: npt.NDArray[np.floating[Any]]) -> Doubles:
-    """Relevance on a scale of its own: 0 for the best candidate, -1 for the median one.
+def scaled(relevance: npt.NDArray[np.floating[Any]], weight: float = 1.0) -> Doubles:
+    """Relevance on a scale of its own: 0 for the best candidate, -``weight`` for the median one.
 
     The strategies weigh relevance against similarities, so it needs a unit. The distance from the best
     to the median does not stretch with one outlier at the bottom, as the full range would.
@@ -189,10 +187,11 @@ def scaled(relevance: npt.NDArray[np.floating[Any]]) -> Doubles:
     if not len(values):
         return values
     top = values.max()
-    spread = top - np.partition(values, len(values) // 2)[len(values) // 2]
+    middle = len(values) // 2
+    spread = top - np.partition(values, middle)[middle]
     if spread <= 0.0:
         spread = top - values.min()
-    return (values - top) / spread if spread > 0.0 else np.zeros_like(values)
+    return (values - top) * (weight / spread) if spread > 0.0 else np.zeros_like(values)
 
 
 def check(

@@ -100,6 +100,32 @@ def stages(
     _show(report, output)
 
 
+@reports_errors
+def diversify(
+    rounds: Annotated[int, typer.Option(min=8, help="Rounds of each pair at 200 candidates.")] = 400,
+    cases: Annotated[
+        int, typer.Option(min=1, help="Random requests that each strategy is held against its reference on.")
+    ] = 1000,
+    output: Output = REPORTS,
+) -> None:
+    """Selection of 20 products beside pyversity, on one thread: diversify.json."""
+    _add_checkout()
+    from rich.progress import Progress
+
+    from benchmarks.diversify import measure
+    from endcap.console import errors
+
+    with Progress(console=errors, transient=True) as progress:
+        task = progress.add_task("diversify", total=None)
+        report = measure(
+            rounds=rounds,
+            cases=cases,
+            progress=lambda done, total: progress.update(task, completed=done, total=total),
+        )
+    report.write(output)
+    _show(report, output)
+
+
 def _add_checkout() -> None:
     """Make ``benchmarks`` importable: it lies beside ``endcap`` and is part of no distribution."""
     from endcap_rerank.errors import EndcapError

@@ -42,15 +42,20 @@ class Request:
 
 
 def request(size: int, seed: int) -> Request:
-    """Candidates as a query finds them: alike all (cosine about 0.3), more so within groups (about 0.7)."""
+    """Candidates as a query finds them: alike all (cosine about 0.3), more so within groups (about 0.7).
+
+    The query lies near one group and ever farther from the others, and words count as well as vectors, so
+    that relevance falls off smoothly: no gap parts the candidates worth taking from the rest.
+    """
     rng = np.random.default_rng(seed)
     centres = rng.standard_normal((max(4, size // 12), DIMENSION))
     common = 0.8 * rng.standard_normal(DIMENSION)
     group = rng.integers(0, len(centres), size)
     vectors = centres[group] + 0.7 * rng.standard_normal((size, DIMENSION)) + common
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    query = centres[0] + centres[1] + common
-    relevance = vectors @ (query / np.linalg.norm(query)) + 0.1 * rng.random(size)
+    query = np.exp(-np.arange(len(centres)) / (len(centres) / 4)) @ centres + common
+    dense, words = vectors @ (query / np.linalg.norm(query)), rng.exponential(size=size)
+    relevance = dense / dense.std() + 0.5 * words
     order = np.argsort(-relevance)
     return Request(
         embeddings=np.ascontiguousarray(vectors[order], np.float32),

@@ -12,6 +12,7 @@ from endcap_rerank.diversity.calibration import Calibration
 from endcap_rerank.diversity.caps import Cap
 from endcap_rerank.diversity.exploration import Exploration
 from endcap_rerank.diversity.kernel import SimilarityKernel
+from endcap_rerank.diversity.narrow import narrowed
 from endcap_rerank.diversity.orthogonal import Residual
 from endcap_rerank.diversity.selection import (
     NEGLIGIBLE,
@@ -20,7 +21,6 @@ from endcap_rerank.diversity.selection import (
     Selection,
     by_relevance,
     check,
-    greedy,
     weighted,
 )
 
@@ -60,7 +60,21 @@ def select_dpp(
     check(relevance, len(kernel), k, diversity, rules)
     if diversity <= NEGLIGIBLE:
         return by_relevance(relevance, k, rules)
-    return greedy(weighted(relevance, diversity), _LogDeterminant(kernel, k), k, diversity, rules)
+    return narrowed(
+        weighted(relevance, diversity),
+        kernel,
+        lambda near: _LogDeterminant(near, k),
+        k,
+        diversity,
+        rules,
+        slack=SLACK,
+        smallest=400,  # of 200, half remain: as much is lost in finding them as is won
+    )
+
+
+SLACK = 1.05
+"""The last of twenty taken is seldom less than e^-1.05 = 35% as new as the second; measured on groups of
+near duplicates, which ask for most."""
 
 
 class _LogDeterminant:

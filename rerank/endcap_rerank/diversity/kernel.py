@@ -72,6 +72,14 @@ class SimilarityKernel:
         row[position] = 1.0
         return row
 
+    def among(self, positions: npt.NDArray[np.int64]) -> SimilarityKernel:
+        """The kernel of some of the candidates, in this order."""
+        kernel = object.__new__(SimilarityKernel)
+        kernel._embeddings = self._embeddings.take(positions, axis=0)
+        kernel._cosine_weight = self._cosine_weight
+        kernel.groups = [(codes[positions], weight) for codes, weight in self.groups]
+        return kernel
+
     def matrix(self) -> Floats:
         """All rows: float32 [n, n]."""
         if not len(self):

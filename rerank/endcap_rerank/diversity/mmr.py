@@ -12,6 +12,7 @@ from endcap_rerank.diversity.calibration import Calibration
 from endcap_rerank.diversity.caps import Cap
 from endcap_rerank.diversity.exploration import Exploration
 from endcap_rerank.diversity.kernel import SimilarityKernel
+from endcap_rerank.diversity.narrow import narrowed
 from endcap_rerank.diversity.selection import (
     NEGLIGIBLE,
     Floats,
@@ -19,7 +20,6 @@ from endcap_rerank.diversity.selection import (
     Selection,
     by_relevance,
     check,
-    greedy,
     weighted,
 )
 
@@ -54,7 +54,11 @@ def select_mmr(
     check(relevance, len(kernel), k, diversity, rules)
     if diversity <= NEGLIGIBLE:
         return by_relevance(relevance, k, rules)
-    return greedy(weighted(relevance, diversity), _Nearest(kernel), k, diversity, rules)
+    return narrowed(weighted(relevance, diversity), kernel, _Nearest, k, diversity, rules, slack=SLACK)
+
+
+SLACK = 0.5
+"""By how much the nearest of twenty taken exceeds the first of them in similarity, seldom more."""
 
 
 class _Nearest:

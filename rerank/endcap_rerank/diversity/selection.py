@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -91,9 +91,22 @@ class RelevanceOnly:
         return np.zeros(1, np.float32)
 
 
+@overload
 def greedy(
     relevance: Floats, criterion: Criterion, k: int, unit: float = 1.0, rules: Rules = NO_RULES
-) -> Selection:
+) -> Selection: ...
+@overload
+def greedy(
+    relevance: Floats, criterion: Criterion, k: int, unit: float, rules: Rules, bound: float
+) -> Selection | None: ...
+def greedy(
+    relevance: Floats,
+    criterion: Criterion,
+    k: int,
+    unit: float = 1.0,
+    rules: Rules = NO_RULES,
+    bound: float | None = None,
+) -> Selection | None:
     """Take ``rules.first``, then the open candidate of the largest relevance + spread, up to k.
 
     Of equal gains the lower position wins. A closed candidate (selected, or beyond a cap) is one whose
@@ -103,6 +116,11 @@ def greedy(
         relevance: float32 [n], weighted as the strategy weighs it, divided by ``unit``.
         unit: of the gains; strategies divide by the weight of the spread rather than multiply n numbers
             by it at each step.
+        bound: largest gain that a candidate which is not among these may have.
+
+    Returns:
+        None where a gain, other than of ``rules.first``, does not exceed ``bound``: there another candidate
+        might have been taken.
     """
     count, first, exploration = min(k, len(relevance)), rules.first, rules.exploration
     if rules.calibration is not None:
@@ -125,6 +143,8 @@ def greedy(
             if ledger is not None and step >= len(first):
                 best = int(np.where(ledger.least_excess(), whole, -math.inf).argmax())
             value = whole.item(best)
+        if bound is not None and value <= bound and step >= len(first):
+            return None
         rows.append(best)
         values.append(value + criterion.common)
         if exploration is not None:

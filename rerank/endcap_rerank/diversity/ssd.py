@@ -12,6 +12,7 @@ from endcap_rerank.diversity.calibration import Calibration
 from endcap_rerank.diversity.caps import Cap
 from endcap_rerank.diversity.exploration import Exploration
 from endcap_rerank.diversity.kernel import SimilarityKernel
+from endcap_rerank.diversity.narrow import narrowed
 from endcap_rerank.diversity.orthogonal import Residual
 from endcap_rerank.diversity.selection import (
     NEGLIGIBLE,
@@ -20,7 +21,6 @@ from endcap_rerank.diversity.selection import (
     Selection,
     by_relevance,
     check,
-    greedy,
     weighted,
 )
 from endcap_rerank.errors import InvalidInputError
@@ -69,8 +69,16 @@ def select_ssd(
         raise InvalidInputError("window", window, "at least 2 is expected")
     if diversity <= NEGLIGIBLE:
         return by_relevance(relevance, k, rules)
-    criterion = _Volume(kernel, k, window)
-    return greedy(weighted(relevance, diversity), criterion, k, diversity, rules)
+    return narrowed(
+        weighted(relevance, diversity),
+        kernel,
+        lambda near: _Volume(near, k, window),
+        k,
+        diversity,
+        rules,
+        ceiling=1.0,
+        slack=1.0,
+    )
 
 
 class _Volume:

@@ -6,7 +6,7 @@ EXTRAS ?= dev
 # A second interpreter's environment needs no torch: the serving side and its tests.
 SERVING_PATHS := tests/client tests/rerank tests/backends tests/e2e tests/test_schema.py
 
-.PHONY: setup demo serve test test-serving lint bench bench-diversify bench-load bench-stages clean
+.PHONY: setup demo serve test test-serving lint bench bench-diversify bench-load bench-ranking bench-stages clean
 
 setup: $(VENV)/.ready ## install everything into .venv
 
@@ -38,10 +38,13 @@ lint: setup ## ruff and mypy
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy client/endcap_client rerank/endcap_rerank export/endcap_export endcap
 
-bench: bench-diversify bench-stages bench-load ## every benchmark; reports under build/reports
+bench: bench-diversify bench-ranking bench-stages bench-load ## every benchmark; reports under build/reports
 
 bench-diversify: setup ## the diversity strategies beside pyversity
 	$(BIN)/endcap bench diversify
+
+bench-ranking: setup ## the next item beside other recommenders; personalization
+	$(BIN)/endcap bench ranking
 
 bench-stages: setup
 	$(BIN)/endcap bench stages

@@ -4,8 +4,20 @@ from __future__ import annotations
 
 import typer
 
+from endcap.commands import (
+    affinities,
+    build,
+    demo,
+    demo_data,
+    export,
+    register,
+    report,
+    rollback,
+    search,
+    serve,
+    train,
+)
 from endcap.commands import bench as bench_commands
-from endcap.commands import build, demo, demo_data, export, register, report, rollback, search, serve, train
 
 app = typer.Typer(
     help="Search and recommendation for shops on NVIDIA Triton.",
@@ -22,10 +34,13 @@ app.command("train")(train.train)
 app.command("export")(export.export)
 app.command("register")(register.register)
 app.command("rollback")(rollback.rollback)
+app.command("affinities")(affinities.affinities)
 app.command("demo")(demo.demo)
 app.command("demo-data")(demo_data.demo_data)
 app.command("report")(report.report)
+bench.command("diversify")(bench_commands.diversify)
 bench.command("load")(bench_commands.load)
+bench.command("ranking")(bench_commands.ranking)
 bench.command("stages")(bench_commands.stages)
 app.command("serve")(serve.serve)
 app.command("search")(search.search)

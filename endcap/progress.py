@@ -24,6 +24,7 @@ TITLES = {
     "index": "indexing and writing the release",
     "register": "registering",
     "events": "importing events",
+    "affinities": "learning what is chosen after what",
 }
 
 

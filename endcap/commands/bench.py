@@ -126,6 +126,33 @@ def diversify(
     _show(report, output)
 
 
+@reports_errors
+def ranking(
+    data: Annotated[
+        Path | None, typer.Option(help="Folder of the data sets. [default: ENDCAP_DATA, ../shared/data]")
+    ] = None,
+    products: Annotated[int, typer.Option(min=200, help="Products of the demo shop.")] = 5000,
+    shoppers: Annotated[int, typer.Option(min=10, help="Shoppers of the demo shop.")] = 400,
+    output: Output = REPORTS,
+) -> None:
+    """Next purchase of the Office shoppers beside other recommenders; personalization: ranking.json."""
+    _add_checkout()
+    from endcap_rerank.settings import Settings
+
+    from benchmarks.ranking import measure
+    from endcap.console import errors
+
+    with errors.status("ranking") as status:
+        report = measure(
+            data or Settings.from_environment().data,
+            products=products,
+            shoppers=shoppers,
+            progress=lambda stage: status.update(stage),
+        )
+    report.write(output)
+    _show(report, output)
+
+
 def _add_checkout() -> None:
     """Make ``benchmarks`` importable: it lies beside ``endcap`` and is part of no distribution."""
     from endcap_rerank.errors import EndcapError

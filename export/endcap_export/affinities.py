@@ -25,10 +25,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from endcap_rerank.affinities import LATEST, affinities_path, item_weight, write_affinities
-from endcap_rerank.events_store import Event
+from endcap_rerank.events_store import Event, SqliteEventStore
 from endcap_rerank.index import Index
+from endcap_rerank.ranker import EVENTS_FILE
+from endcap_rerank.release import Release
 from endcap_rerank.schema import EVENT_WEIGHTS
 from scipy import sparse
+
+from endcap_export.registry import RELEASES, STATE, current
 
 NEIGHBOURS = 300
 """Neighbours kept of an item."""
@@ -156,7 +160,8 @@ def learn(
     mixed = sparse.csr_matrix((count, count), dtype=np.float32)
     for name, channel in _channels(past, like, brands, count, only=shares).items():
         mixed = mixed + channel * np.float32(shares[name])
-    starts, items, values = _strongest(mixed.tocsr(), neighbours)
+    mixed = _with_cold_rows(mixed.tocsr(), past, like, 1.0 - shares.get("prior", 0.0))
+    starts, items, values = _strongest(mixed, neighbours)
     told = {
         **(record or {}),
         "shares": {name: round(share, 4) for name, share in shares.items()},
@@ -171,18 +176,48 @@ def learn(
     return {**told, "fade": fade}
 
 
-def learn_for_release(index: Index, release: str, events: Iterable[Event], state: Path) -> dict[str, Any]:
-    """Learn the affinities of a release's products; a running server takes them up with its next request.
+def learn_affinities(repository: Path, state: Path | None = None) -> dict[str, Any]:
+    """Learn from every event of the store what is taken after what among the products that are served.
+
+    A running server takes it up with its next request. Nothing is changed when there are no events.
+
+    Args:
+        repository: a registered one.
+        state: where the stores lie; the repository's own when None.
 
     Returns:
-        What was learnt, see ``learn``.
+        What was learnt, see ``learn``; empty without events.
+
+    Raises:
+        ReleaseError: nothing is registered, or its index cannot be read.
+        StoreError: the events cannot be read.
     """
-    count = index.count
-    rows = {item: row for row, item in enumerate(index.catalog.ids.take(np.arange(count)))}
+    state = repository / STATE if state is None else state
+    release = Release.open(repository / RELEASES / current(repository).release)
+    if not (state / EVENTS_FILE).is_file():
+        return {}
+    store = SqliteEventStore(state / EVENTS_FILE)
+    try:
+        return learn_for_index(Index.open(release.index), release.id, store.every(), state)
+    finally:
+        store.close()
+
+
+def learn_for_index(index: Index, release: str, events: Iterable[Event], state: Path) -> dict[str, Any]:
+    """Learn the affinities of an index's products and put them where serving looks for them.
+
+    Returns:
+        What was learnt, see ``learn``; empty when no event is of these products.
+    """
+    everything = np.arange(index.count)
+    rows = {item: row for row, item in enumerate(index.catalog.ids.take(everything))}
+    past = histories(events, rows)
+    if not len(past.items):
+        return {}
     return learn(
         affinities_path(state, release),
-        histories(events, rows),
-        np.asarray(index.dense.vectors[np.arange(count)], np.float32),
+        past,
+        np.asarray(index.dense.vectors[everything], np.float32),
         np.asarray(index.catalog.columns.brand, np.int32),
         record={"release": release},
     )
@@ -228,6 +263,23 @@ def mixture(chances: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float64], 
         parts = chances * shares
         shares = (parts / parts.sum(axis=1, keepdims=True)).mean(axis=0)
     return shares, float(np.log(chances @ shares).mean())
+
+
+def _with_cold_rows(
+    mixed: sparse.csr_matrix, past: Histories, like: sparse.csr_matrix, mass: float
+) -> sparse.csr_matrix:
+    """Rows of products without events from what is like them: EM meets no such product."""
+    count = mixed.shape[0]
+    cold = np.bincount(past.items, minlength=count) == 0
+    if not like.nnz or not cold.any() or mass <= 0.0:
+        return mixed
+    through = _rows_over(like[cold] @ _forward(past, count), 0.5)
+    rows = (like[cold] + through) * np.float32(mass / 2.0)
+    spread = sparse.csr_matrix(
+        (np.ones(int(cold.sum()), np.float32), (np.flatnonzero(cold), np.arange(int(cold.sum())))),
+        (count, int(cold.sum())),
+    )
+    return (sparse.diags((~cold).astype(np.float32)) @ mixed + spread @ rows).tocsr()
 
 
 def _channels(

@@ -12,6 +12,7 @@ from endcap_rerank.events_store import SqliteEventStore
 from endcap_rerank.ranker import EVENTS_FILE
 from endcap_rerank.release import Release
 
+from endcap_export.affinities import learn_affinities
 from endcap_export.export import export_release
 from endcap_export.progress import Progress, silent
 from endcap_export.registry import RELEASES, STATE, register
@@ -110,6 +111,11 @@ def build(
     lap("register")
     events = import_events(shop, repository / STATE, progress)
     lap("events")
+    if shop.events:
+        progress("affinities", 0, 1)
+        learn_affinities(repository)
+        progress("affinities", 1, 1)
+        lap("affinities")
     return Built(release, version, events, seconds, shop.warnings)
 
 

@@ -209,6 +209,19 @@ class SqliteEventStore:
                 totals[item] = totals.get(item, 0.0) + EVENT_WEIGHTS.get(event, 0.0) * count
         return totals
 
+    def every(self) -> Iterator[Event]:
+        """Every event, oldest first, as of now.
+
+        Raises:
+            StoreError: the file cannot be read.
+        """
+        with self._errors("read"):
+            rows = self._connection().execute(
+                "SELECT user, item, event, timestamp, query, position, event_id FROM events "
+                "ORDER BY timestamp, event_id"
+            )
+            yield from map(Event._make, rows)
+
     def close(self) -> None:
         """Close this thread's connection; the store opens another when it is used again."""
         connection = getattr(self._local, "connection", None)

@@ -213,8 +213,11 @@ def _for_taste(
     return Candidates(rows, dense, np.zeros_like(dense), _spread(dense, new))
 
 
-LEARNT = 0.85
+LEARNT = 0.97
 """Share that the learnt affinities have in the relevance of recommendations; likeness has the rest."""
+
+UNKNOWN = 0.5
+"""Share of its likeness that a product has for relevance when it is newer than the affinities."""
 
 LEAST_CHANCE = 1e-5
 """Chances below this are all alike."""
@@ -239,7 +242,8 @@ def _likely(
 
     Returns:
         Candidates whose ``fused`` is LEARNT parts log-chance and the rest likeness, both as shares of their
-        range, and the share of the personal terms that stay in force: affinities speak for the taste too.
+        range (the affinities have learnt from events how much likeness tells, so little is left to it), and
+        the share of the personal terms that stay in force: affinities speak for the taste too.
     """
     likely = _present(affinities.likely(history, count)[0], filters, index)
     rows = np.union1d(near.rows, likely).astype(np.int64)
@@ -249,6 +253,8 @@ def _likely(
     dense = np.zeros(len(rows), np.float32)
     dense[rows.searchsorted(near.rows)] = near.fused
     fused = np.float32(LEARNT) * _spread(chances, new) + np.float32(1.0 - LEARNT) * dense
+    unknown = released >= affinities.count
+    fused[unknown] = np.float32(UNKNOWN) * dense[unknown]
     return Candidates(rows, dense, np.zeros_like(dense), fused), 1.0 - LEARNT
 
 

@@ -158,7 +158,7 @@ class Ranker:
             )
         if isinstance(request, RecommendRequest):
             return recommend_pool(
-                request, self.index, self._profiles, count=self._candidates, affinities=self._learnt()
+                request, self.index, self._profiles, count=self._candidates, affinities=self.affinities
             )
         pool = search_pool(
             request, self.index, self._profiles, labels=self.release.labels, count=self._candidates
@@ -180,7 +180,7 @@ class Ranker:
             boost=request.options.boost,
             novelty=pool.source == "user",
             bought=isinstance(request, RecommendRequest),
-            affinities=self._learnt() if pool.source in _FOLLOWING else None,
+            affinities=self.affinities if pool.source in _FOLLOWING else None,
             history=pool.history,
             follow=self.weights.together if pool.source == "item" else self.weights.affinity * pool.openness,
         )
@@ -217,7 +217,9 @@ class Ranker:
             query_info=self._query_info(pool, selected),
         )
 
-    def _learnt(self) -> Affinities | None:
+    @property
+    def affinities(self) -> Affinities | None:
+        """What is taken after what, as last learnt; None where nothing was."""
         return None if self._affinities is None else self._affinities.current()
 
     # Inside ------------------------------------------------------------------------------------------

@@ -28,7 +28,7 @@ class RankingWeights:
     """How much each term counts; a release's ``ranking.json`` may override any of them.
 
     Relevance lies in [0, 1] within a request and has weight 1 by default: the others say how much of it
-    they can outweigh.
+    they can outweigh. The defaults of the personal ones were measured, see benchmarks/personal.py.
 
     Attributes:
         relevance: the fused score of retrieval.
@@ -50,13 +50,13 @@ class RankingWeights:
 
     relevance: float = 1.0
     tags: float = 0.3
-    taste: float = 0.35
+    taste: float = 0.15
     session: float = 0.35
-    brand: float = 0.15
-    category: float = 0.1
-    price: float = 0.1
-    affinity: float = 0.1
-    together: float = 0.5
+    brand: float = 0.6
+    category: float = 0.05
+    price: float = 0.15
+    affinity: float = 0.05
+    together: float = 1.0
     popularity: float = 0.1
     rating: float = 0.03
     out_of_stock: float = 0.25
@@ -154,6 +154,18 @@ TYPICAL_CHANCE = 0.01
 def chance_values(chances: Floats) -> Floats:
     """Chances as values in [0, 1): c / (max c + TYPICAL_CHANCE)."""
     return chances / np.float32(float(chances.max(initial=0.0)) + TYPICAL_CHANCE)
+
+
+TYPICAL_SHARE = 0.2
+"""Share of a shopper's events at which a brand or a category is half as dear as it can be."""
+
+
+def leaning(shares: Floats) -> Floats:
+    """Shares of events as values in [0, 1): s / (s + TYPICAL_SHARE).
+
+    A shopper of four brands loves each of them no less than one who has but one.
+    """
+    return shares / (shares + np.float32(TYPICAL_SHARE))
 
 
 @dataclass(frozen=True)
@@ -279,8 +291,10 @@ def score(
         believed = knowledge(profile.strength) * openness
         taste = affinity(embeddings, profile.taste)
         terms["taste"] = taste.values * np.float32(weights.taste * believed)
-        terms["brand"] = profile.brands.of(brands) * np.float32(weights.brand * openness)
-        terms["category"] = profile.categories.of(categories) * np.float32(weights.category * openness)
+        terms["brand"] = leaning(profile.brands.of(brands)) * np.float32(weights.brand * believed)
+        terms["category"] = leaning(profile.categories.of(categories)) * np.float32(
+            weights.category * believed
+        )
         if bought and len(profile.bought):
             owned = np.isin(rows, profile.bought)
             terms["bought"] = owned * np.float32(-weights.bought)

@@ -1,0 +1,50 @@
+import numpy as np
+import pytest
+from endcap_rerank.prices import PriceTaste, price_levels, price_taste
+from endcap_rerank.product import Product
+from ranking_shop import open_ranker
+
+
+@pytest.fixture(scope="module")
+def index(tmp_path_factory):
+    cheap = [Product(id=f"c{n}", title=f"pen {n}", category="Pens", price=1.0 + n) for n in range(11)]
+    dear = [Product(id=f"d{n}", title=f"desk {n}", category="Desks", price=100.0 + n) for n in range(11)]
+    rest = [
+        Product(id="free", title="pen without price", category="Pens"),
+        Product(id="lost", title="thing", price=5.0),
+        Product(id="few", title="lamp", category="Lamps", price=5.0),
+    ]
+    return open_ranker(tmp_path_factory.mktemp("prices"), [*cheap, *dear, *rest]).index
+
+
+def rows(index, *items):
+    return np.array([index.row(item) for item in items])
+
+
+def test_a_level_is_the_share_of_the_category_that_is_cheaper(index):
+    levels = price_levels(rows(index, "c0", "c5", "c10", "d5"), index)
+    assert levels == pytest.approx([0.5 / 11, 0.5, 10.5 / 11, 0.5], abs=1e-6)
+
+
+def test_what_is_not_known_has_no_level(index):
+    assert np.isnan(price_levels(rows(index, "free", "lost", "few"), index)).all()
+    assert price_taste(rows(index, "free"), np.ones(1, np.float32), index) is None
+
+
+def test_who_buys_dear_things_is_shown_dear_things_of_any_category(index):
+    taste = price_taste(rows(index, "d9", "d10"), np.array([0.5, 0.5], np.float32), index)
+    values = taste.of(price_levels(rows(index, "c0", "c5", "c10", "free"), index))
+    assert values[2] > values[1] > values[0]
+    assert values[3] == 0.0
+    assert values[:3].sum() == pytest.approx(0.0, abs=1e-6)
+
+
+def test_a_disliked_price_is_no_taste(index):
+    taste = price_taste(rows(index, "c0", "d10"), np.array([-0.5, 0.5], np.float32), index)
+    assert taste.levels.tolist() == pytest.approx([10.5 / 11])
+    assert taste.weights.tolist() == [1.0]
+
+
+def test_nothing_known_of_the_candidates_changes_nothing():
+    taste = PriceTaste(np.array([0.5], np.float32), np.ones(1, np.float32))
+    assert taste.of(np.full(3, np.nan, np.float32)).tolist() == [0, 0, 0]

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from numpy import add, log
 
 from endcap_rerank.diversity.calibration import Calibration
 from endcap_rerank.diversity.caps import Cap
@@ -87,8 +88,8 @@ class _LogDeterminant:
 
     def take(self, position: int, base: Floats, gains: Floats) -> None:
         self._residual.take(position, gains)
-        np.log(gains, gains)
-        np.add(base, gains, gains)
+        log(gains, gains)
+        add(base, gains, gains)
 
     def spread(self) -> Floats:
         spread: Floats = np.log(self._residual.floored())

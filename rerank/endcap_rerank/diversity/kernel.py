@@ -60,11 +60,11 @@ class SimilarityKernel:
         Args:
             out: written and returned instead of a new array.
         """
-        vector = self._embeddings[position]
+        embeddings = self._embeddings
         if not self.groups:
-            row: Floats = self._embeddings.dot(vector, out)
+            row: Floats = embeddings.dot(embeddings[position], out)
         else:
-            row = self._embeddings.dot(vector * self._cosine_weight, out)
+            row = embeddings.dot(embeddings[position] * self._cosine_weight, out)
             for codes, weight in self.groups:
                 code = codes[position]
                 if code >= 0:

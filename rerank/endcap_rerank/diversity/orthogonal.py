@@ -33,6 +33,7 @@ class Residual:
         self._slots = min(k, size) if window is None else min(window, k, size)
         # The similarities of the candidate that is taken, above the basis vectors.
         self._table = np.empty((1 + self._slots, size), np.float32)
+        self._similar = self._table[0]
         self._scratch = np.empty(size, np.float32)
         self._filled = 0
         self._oldest = 0
@@ -53,7 +54,8 @@ class Residual:
             slot = self._forget_oldest()
         share = squared.item(position)
         if share > FLOOR:
-            similar = self._kernel.row(position, table[0])
+            similar = self._similar
+            self._kernel.row(position, similar)
             # b ∝ S - Σ c·c, by one product; its sign means nothing, and here it is -1.
             similar[position] = -1.0
             # numpy multiplies two short vectors sooner than one by a number.

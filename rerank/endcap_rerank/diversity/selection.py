@@ -60,6 +60,9 @@ class Rules:
 
 NO_RULES = Rules()
 
+CLOSED = -math.inf
+"""Gain of a candidate that may not be taken."""
+
 
 class Criterion(Protocol):
     """What a strategy adds to relevance, step by step.
@@ -123,6 +126,7 @@ def greedy(
         might have been taken.
     """
     count, first, exploration = min(k, len(relevance)), rules.first, rules.exploration
+    pinned = len(first)
     if rules.calibration is not None:
         criterion = _Calibrated(criterion, Pull(rules.calibration, unit))
     ledger = CapLedger(relevance, rules.caps) if rules.caps else None
@@ -132,25 +136,25 @@ def greedy(
     values: list[float] = []
     explored = 0
     for step in range(count):
-        best = int(gains.argmax()) if step >= len(first) else first[step]
-        if exploration is not None and step >= len(first) and exploration.due(step, explored):
+        best = first[step] if step < pinned else int(gains.argmax())
+        if exploration is not None and step >= pinned and exploration.due(step, explored):
             newest = int(np.where(exploration.new, gains, -math.inf).argmax())
             if exploration.new[newest] and gains[newest] > -math.inf:
                 best = newest
         value = gains.item(best)
-        if value == -math.inf:  # a pin beyond a cap, or nothing fits the caps any more
+        if value == CLOSED:  # a pin beyond a cap, or nothing fits the caps any more
             whole = relevance + criterion.spread()
-            if ledger is not None and step >= len(first):
+            if ledger is not None and step >= pinned:
                 best = int(np.where(ledger.least_excess(), whole, -math.inf).argmax())
             value = whole.item(best)
-        if bound is not None and value <= bound and step >= len(first):
+        if bound is not None and value <= bound and step >= pinned:
             return None
         rows.append(best)
         values.append(value + criterion.common)
         if exploration is not None:
             explored += bool(exploration.new[best])
         if ledger is None:
-            base[best] = -math.inf
+            base[best] = CLOSED
         else:
             ledger.take(best)
         if step + 1 < count:

@@ -225,4 +225,5 @@ def _als(matrix: sparse.csr_matrix, *, factors: int, alpha: float) -> Lists:
 def _fitted(model: Any, matrix: sparse.csr_matrix) -> Lists:
     model.fit(matrix, show_progress=False)
     shoppers = np.arange(matrix.shape[0])
-    return model.recommend(shoppers, matrix, N=K, filter_already_liked_items=True)[0].astype(np.int64)
+    found: Lists = model.recommend(shoppers, matrix, N=K, filter_already_liked_items=True)[0].astype(np.int64)
+    return found

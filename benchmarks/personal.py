@@ -77,7 +77,8 @@ class KnownShop:
             + 0.25 * np.log1p(reviews)
             + 0.8 * (ratings - 4.0)
         )
-        return 1.0 / (1.0 + np.exp(-1.3 * (utility - 1.8)))
+        chances: Floats = 1.0 / (1.0 + np.exp(-1.3 * (utility - 1.8)))
+        return chances
 
 
 @dataclass(frozen=True)

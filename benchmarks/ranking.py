@@ -54,7 +54,7 @@ def measure(
         f"interval. Demo shop (seed {SEED}, {products} products, {shoppers} shoppers; default weights chosen "
         f"on seed {TUNING_SEED}): gain of a product = (2^grade - 1)·P(this shopper clicks it by the shop's "
         "own law of hidden tastes), grades of the whole catalogue by the law behind judgments.csv, ideal "
-        f"list over all products; {personal.QUERIES_A_SHOPPER} queries a shopper in the shopper's departments, "
+        f"list over all products; {personal.QUERIES_A_SHOPPER} queries a shopper in their departments, "
         "diversity 0, untuned MiniLM without tags. cold_ndcg_change: shoppers without any event; beside it "
         "those of whom one event is known."
     )

@@ -30,7 +30,8 @@ def embed(texts: Sequence[str], *, queries: bool = False, folder: Path = FOLDER)
     digest = hashlib.sha256("\0".join([str(queries), *texts]).encode()).hexdigest()[:16]
     file = folder / f"{digest}.npy"
     if file.is_file():
-        return np.load(file)
+        kept: npt.NDArray[np.float32] = np.load(file)
+        return kept
     encoder = folder / "int8.onnx"
     if not encoder.is_file():
         _export(folder)
@@ -49,5 +50,7 @@ def _export(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     base = find_base("minilm")
     save_tokenizer(base, folder / TOKENIZER)
-    export_onnx(load_model(base, ["O"]).eval(), folder / "fp32.onnx")
+    model = load_model(base, ["O"])
+    model.train(False)
+    export_onnx(model, folder / "fp32.onnx")
     quantize(folder / "fp32.onnx", folder / "int8.onnx", "rowwise")

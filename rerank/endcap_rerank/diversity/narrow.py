@@ -10,7 +10,7 @@ import numpy as np
 from endcap_rerank.diversity.kernel import SimilarityKernel
 from endcap_rerank.diversity.selection import Criterion, Floats, Rules, Selection, greedy
 
-SHARE = 0.65
+SHARE = 0.45
 """Largest share of the candidates with which a narrowed selection is worth its preparation."""
 
 

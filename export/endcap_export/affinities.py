@@ -52,6 +52,10 @@ CONTENT_ITEMS = 60_000
 CONTENT_NEIGHBOURS = 20
 CONTENT_SHARPNESS = 12.0
 
+REPEAT_AFTER = 24 * 3600.0
+REPEAT_SHRINKAGE = 10.0
+"""Buyers that a category must have before half of its rate is believed."""
+
 FADES = (0.4, 0.5, 0.6, 0.75)
 """Weights of a past item against that of the next, of which the likeliest is taken."""
 
@@ -136,6 +140,28 @@ def histories(events: Iterable[Event], rows: Mapping[str, int]) -> Histories:
     )
 
 
+def repeat_rates(
+    events: Iterable[Event], rows: Mapping[str, int], categories: npt.NDArray[np.int32]
+) -> Floats:
+    """Share of purchases after which the same shopper bought the same again, by category: float32 [N].
+
+    again / (buyers + REPEAT_SHRINKAGE) over pairs of shopper and product; purchases within REPEAT_AFTER
+    seconds are one. 0 for products without a category.
+    """
+    bought: dict[tuple[str, int], list[float]] = {}
+    for event in events:
+        if event.event == "purchase" and (row := rows.get(event.item)) is not None:
+            bought.setdefault((event.user, row), []).append(event.timestamp)
+    codes = np.array([categories[row] for _, row in bought], np.int64)
+    again = np.array([max(times) - min(times) >= REPEAT_AFTER for times in bought.values()], np.float64)
+    known, size = codes >= 0, int(categories.max(initial=-1)) + 1
+    pairs = np.bincount(codes[known], minlength=size)
+    rates = np.bincount(codes[known], weights=again[known], minlength=size) / (pairs + REPEAT_SHRINKAGE)
+    found = np.zeros(len(categories), np.float32)
+    found[categories >= 0] = rates[categories[categories >= 0]]
+    return found
+
+
 def learn(
     directory: Path,
     past: Histories,
@@ -143,6 +169,7 @@ def learn(
     brands: npt.NDArray[np.int32],
     *,
     neighbours: int = NEIGHBOURS,
+    repeats: Floats | None = None,
     record: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Learn affinities and put them into ``directory``.
@@ -150,6 +177,7 @@ def learn(
     Args:
         embeddings: float32 [N, D], L2-normalized, of the index's products.
         brands: int32 [N] codes, -1 for none.
+        repeats: float32 [N], see ``repeat_rates``; 0 when None.
 
     Returns:
         What meta.json keeps: how much each channel counts, the fade, shoppers, items.
@@ -171,7 +199,14 @@ def learn(
     }
     prior = _prior(past, count) * np.float32(shares.get("prior", 0.0))
     write_affinities(
-        directory, starts=starts, items=items, values=values, prior=prior, fade=fade, record=told
+        directory,
+        starts=starts,
+        items=items,
+        values=values,
+        prior=prior,
+        repeats=np.zeros(count, np.float32) if repeats is None else repeats,
+        fade=fade,
+        record=told,
     )
     return {**told, "fade": fade}
 
@@ -211,6 +246,7 @@ def learn_for_index(index: Index, release: str, events: Iterable[Event], state: 
     """
     everything = np.arange(index.count)
     rows = {item: row for row, item in enumerate(index.catalog.ids.take(everything))}
+    events = list(events)
     past = histories(events, rows)
     if not len(past.items):
         return {}
@@ -219,6 +255,7 @@ def learn_for_index(index: Index, release: str, events: Iterable[Event], state: 
         past,
         np.asarray(index.dense.vectors[everything], np.float32),
         np.asarray(index.catalog.columns.brand, np.int32),
+        repeats=repeat_rates(events, rows, np.asarray(index.catalog.columns.category, np.int32)),
         record={"release": release},
     )
 

@@ -7,6 +7,7 @@
     items.npy      int32 [nnz], neighbours of row i at starts[i]:starts[i + 1], likeliest first
     values.npy     float32 [nnz], p(next = neighbour | latest = i)
     prior.npy      float32 [count], p(next) whatever came before
+    repeats.npy    float32 [count] in [0, 1], share of purchases after which the product is bought again
 """
 
 from __future__ import annotations
@@ -33,10 +34,13 @@ AFFINITIES_DIR = "affinities"
 """Folder of ``Settings.state`` in which each release's affinities lie."""
 
 META = "meta.json"
-FORMAT = 1
+FORMAT = 2
 
 LATEST = 32
 """Most past items that speak for the next one; with a fade of 0.7 the 33rd has a weight of 1e-5."""
+
+REPEATED = 0.3
+"""Share of purchases that are followed by another of the same at which one speaks no longer against it."""
 
 Floats = npt.NDArray[np.float32]
 Rows = npt.NDArray[np.int64]
@@ -119,6 +123,7 @@ class Affinities:
     items: npt.NDArray[np.int32] = field(repr=False)
     values: Floats = field(repr=False)
     prior: Floats = field(repr=False)
+    repeats: Floats = field(repr=False)
     popular: Rows = field(repr=False)
     """The likeliest rows by ``prior``, at most 1,000, likeliest first."""
 
@@ -145,10 +150,16 @@ class Affinities:
             )
         starts, items = open_array(directory, "starts"), open_array(directory, "items")
         values, prior = open_array(directory, "values"), open_array(directory, "prior")
-        if len(starts) != count + 1 or len(prior) != count or not len(items) == len(values) == starts[-1]:
+        repeats = open_array(directory, "repeats")
+        if (
+            len(starts) != count + 1
+            or len(prior) != count
+            or len(repeats) != count
+            or not len(items) == len(values) == starts[-1]
+        ):
             raise ReleaseError(f"{directory}: the arrays do not fit each other")
         popular = np.argsort(-prior, kind="stable")[:1000]
-        return cls(count, fade, meta, starts, items, values, prior, popular[prior[popular] > 0.0])
+        return cls(count, fade, meta, starts, items, values, prior, repeats, popular[prior[popular] > 0.0])
 
     def following(self, history: History) -> tuple[Rows, Floats]:
         """What follows a history, the prior left out.
@@ -192,6 +203,13 @@ class Affinities:
         found: Floats = np.where(followers[at] == rows, chances[at], np.float32(0.0))
         return found
 
+    def bought_again(self, rows: Rows) -> Floats:
+        """How usual it is to buy each of ``rows`` again, in [0, 1]: 1 where REPEATED of its buyers do."""
+        known = rows < self.count
+        again = np.zeros(len(rows), np.float32)
+        again[known] = np.minimum(1.0, self.repeats[rows[known]] / np.float32(REPEATED))
+        return again
+
     def reasons(self, history: History, row: int, most: int) -> Rows:
         """Rows of the history that speak most for ``row``, at most ``most``, the strongest first."""
         found, spoken, places = self._spoken(history)
@@ -223,6 +241,7 @@ def write_affinities(
     items: npt.NDArray[np.int32],
     values: Floats,
     prior: Floats,
+    repeats: Floats,
     fade: float,
     record: Mapping[str, Any],
 ) -> None:
@@ -234,7 +253,8 @@ def write_affinities(
     folder = Path(tempfile.mkdtemp(prefix=f"{directory.name}.", dir=directory.parent))
     folder.chmod(0o755)
     meta = {**record, "format": FORMAT, "count": len(prior), "fade": fade}
-    for name, array in (("starts", starts), ("items", items), ("values", values), ("prior", prior)):
+    arrays: dict[str, npt.NDArray[Any]] = {"starts": starts, "items": items, "values": values, "prior": prior, "repeats": repeats}
+    for name, array in arrays.items():
         save_array(folder, name, array)
     (folder / META).write_text(json.dumps(meta, indent=1), "utf-8")
     former = directory.resolve() if directory.is_symlink() else None

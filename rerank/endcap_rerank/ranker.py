@@ -49,10 +49,6 @@ class Selected:
     exceeded: tuple[str, ...] = ()
 
 
-_FOLLOWING = ("search", "item")
-"""Sources to which a term of affinity is added; in others it is the relevance itself."""
-
-
 class Ranker:
     """Search and recommendation over one release. One thread at a time; any number of processes.
 
@@ -180,9 +176,9 @@ class Ranker:
             boost=request.options.boost,
             novelty=pool.source == "user",
             bought=isinstance(request, RecommendRequest),
-            affinities=self.affinities if pool.source in _FOLLOWING else None,
+            affinities=self.affinities,
             history=pool.history,
-            follow=self.weights.together if pool.source == "item" else self.weights.affinity * pool.openness,
+            follow=self._follow(pool),
         )
 
     def diversify(self, request: SearchRequest | RecommendRequest, pool: Pool, scored: Scored) -> Selected:
@@ -223,6 +219,12 @@ class Ranker:
         return None if self._affinities is None else self._affinities.current()
 
     # Inside ------------------------------------------------------------------------------------------
+
+    def _follow(self, pool: Pool) -> float:
+        """Weight of the term of affinity; a shopper's recommendations have it as their relevance."""
+        if pool.source == "search":
+            return self.weights.affinity * pool.openness
+        return self.weights.together if pool.source == "item" else 0.0
 
     def _answered(self, request: SearchRequest | RecommendRequest) -> Ranked:
         pool = self.retrieve(request)

@@ -275,7 +275,8 @@ def score(
         openness: share of the personal terms that the query leaves in force, in [0, 1].
         boost: item id → factor of its relevance.
         novelty: whether products of the shopper's latest events or session lose ``weights.seen``.
-        bought: whether products that the shopper bought already lose ``weights.bought``.
+        bought: whether products that the shopper bought already lose ``weights.bought``; less so in
+            categories where shoppers buy the same again.
         affinities: what is taken after what, None where nothing was learnt.
         history: what was taken already.
         follow: weight of what follows ``history``.
@@ -297,6 +298,9 @@ def score(
         )
         if bought and len(profile.bought):
             owned = np.isin(rows, profile.bought)
+            if affinities is not None:
+                # Milk is bought again, a sofa is not: the shop's own events tell which is which.
+                owned = owned * (1.0 - affinities.bought_again(released_rows(rows, index)))
             terms["bought"] = owned * np.float32(-weights.bought)
         if profile.prices is not None and weights.price > 0.0:
             nearness = profile.prices.of(price_levels(rows, index))

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from endcap_export.affinities import histories, learn, learn_affinities, mixture
+from endcap_export.affinities import histories, learn, learn_affinities, mixture, repeat_rates
 from endcap_rerank.affinities import Affinities, History, LiveAffinities
 from endcap_rerank.errors import ReleaseError
 from endcap_rerank.events_store import Event, SqliteEventStore
@@ -53,6 +53,19 @@ def test_an_item_stands_where_it_was_touched_last():
     weight = dict(zip(past.items.tolist(), past.weights.tolist(), strict=True))
     assert weight[1] == pytest.approx(np.log1p(4.3))
     assert weight[2] == pytest.approx(np.log1p(1.0))
+
+
+def test_categories_in_which_shoppers_buy_the_same_again():
+    day = 86_400.0
+    categories = np.array([0] * 30 + [1] * 20 + [-1] * 10, np.int32)
+    events = []
+    for shopper in range(50):
+        events += [Event(f"u{shopper}", "i3", "purchase", at * day) for at in (0.0, 7.0)]
+        events += [Event(f"u{shopper}", "i33", "purchase", at) for at in (0.0, 60.0)]  # one visit
+        events += [Event(f"u{shopper}", "i55", "purchase", at * day) for at in (0.0, 7.0)]
+    rates = repeat_rates(events, ROWS, categories)
+    assert rates[:30] == pytest.approx(50 / 60)
+    assert rates[30:].tolist() == [0.0] * 30
 
 
 def test_without_last_drops_one_item_a_shopper():

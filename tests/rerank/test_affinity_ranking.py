@@ -13,7 +13,7 @@ SHOP = {product.id: product for product in products()}
 EXPLAIN = '{"explain": true}'
 
 
-def teach(ranker, folder, pairs, prior=None):
+def teach(ranker, folder, pairs, repeats=0.0):
     """Let the affinities of the shop be these: (item, following item) → chance."""
     count = ranker.index.index.count
     rows = {item: ranker.index.index.catalog.ids.find(item) for item in SHOP}
@@ -26,7 +26,8 @@ def teach(ranker, folder, pairs, prior=None):
         starts=np.concatenate([[0], np.cumsum([len(row) for row in items])]).astype(np.int64),
         items=np.concatenate(items).astype(np.int32),
         values=table[table > 0],
-        prior=np.full(count, 1e-4, np.float32) if prior is None else prior,
+        prior=np.full(count, 1e-4, np.float32),
+        repeats=np.full(count, repeats, np.float32),
         fade=0.5,
         record={},
     )
@@ -106,6 +107,21 @@ def test_filters_hold_for_what_is_taken_next(shop):
     found = ranker.recommend(RecommendRequest.validated(user="ada", k=50, options=options)).item_ids
     assert "p200" in found
     assert {SHOP[item].brand for item in found} == {SHOP["p200"].brand}
+
+
+def test_what_is_usually_bought_again_is_not_held_back(shop):
+    ranker, folder = shop
+    request = RecommendRequest.validated(item="p7", user="ada", k=200, diversity=0.0, options=EXPLAIN)
+
+    def taken_off():
+        ranked = ranker.recommend(request)
+        return terms(ranked)[ranked.item_ids.index("p1")].get("bought", 0.0)
+
+    penalties = []
+    for repeats in (0.0, 0.15, 0.5):
+        teach(ranker, folder, {("p7", "p1"): 0.4}, repeats)
+        penalties.append(taken_off())
+    assert penalties == pytest.approx([-ranker.weights.bought, -ranker.weights.bought / 2, 0.0], abs=1e-6)
 
 
 def test_personalize_off_is_the_popular_list(shop):

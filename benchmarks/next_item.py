@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -223,7 +224,9 @@ def _als(matrix: sparse.csr_matrix, *, factors: int, alpha: float) -> Lists:
 
 
 def _fitted(model: Any, matrix: sparse.csr_matrix) -> Lists:
-    model.fit(matrix, show_progress=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that it converts its own intermediate matrices
+        model.fit(matrix, show_progress=False)
     shoppers = np.arange(matrix.shape[0])
     found: Lists = model.recommend(shoppers, matrix, N=K, filter_already_liked_items=True)[0].astype(np.int64)
     return found

@@ -13,6 +13,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
 import tempfile
@@ -41,6 +42,8 @@ LATEST = 32
 
 REPEATED = 0.3
 """Share of purchases that are followed by another of the same at which one speaks no longer against it."""
+
+_log = logging.getLogger(__name__)
 
 Floats = npt.NDArray[np.float32]
 Rows = npt.NDArray[np.int64]
@@ -253,7 +256,13 @@ def write_affinities(
     folder = Path(tempfile.mkdtemp(prefix=f"{directory.name}.", dir=directory.parent))
     folder.chmod(0o755)
     meta = {**record, "format": FORMAT, "count": len(prior), "fade": fade}
-    arrays: dict[str, npt.NDArray[Any]] = {"starts": starts, "items": items, "values": values, "prior": prior, "repeats": repeats}
+    arrays: dict[str, npt.NDArray[Any]] = {
+        "starts": starts,
+        "items": items,
+        "values": values,
+        "prior": prior,
+        "repeats": repeats,
+    }
     for name, array in arrays.items():
         save_array(folder, name, array)
     (folder / META).write_text(json.dumps(meta, indent=1), "utf-8")
@@ -278,15 +287,19 @@ class LiveAffinities:
     def current(self) -> Affinities | None:
         """The affinities; None where none were learnt. Microseconds when nothing changed.
 
-        Raises:
-            ReleaseError: they cannot be read.
+        Those that cannot be read are logged and passed over: the former ones go on serving.
         """
         try:
             target = os.readlink(self._directory)
         except OSError:
             return None
         if target != self._target:
-            self._affinities = Affinities.open(self._directory.parent / target, self._count)
+            try:
+                self._affinities = Affinities.open(self._directory.parent / target, self._count)
+            except ReleaseError as error:
+                if os.readlink(self._directory) != target:
+                    return self._affinities  # replaced while it was opened: the next request finds the new
+                _log.warning("affinities are not taken up: %s", error)
             self._target = target
         return self._affinities
 

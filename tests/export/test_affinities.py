@@ -169,6 +169,21 @@ def test_what_is_learnt_anew_is_taken_up_and_the_old_is_cleared_away(tmp_path):
     assert sum(path.is_dir() and not path.is_symlink() for path in (tmp_path / "affinities").iterdir()) == 1
 
 
+def test_damaged_affinities_are_passed_over_and_the_former_ones_serve(tmp_path):
+    given = (vectors(), np.full(COUNT, -1, np.int32))
+    folder = tmp_path / "affinities" / "r"
+    live = LiveAffinities(tmp_path, "r", COUNT)
+    learn(folder, histories(log(), ROWS), *given)
+    first = live.current()
+    learn(folder, histories(log()[:50], ROWS), *given)
+    (folder / "values.npy").write_bytes(b"not an array")
+    assert live.current() is first
+    learn(folder, histories(log()[:100], ROWS), *given)
+    assert live.current() not in (None, first)
+    (folder / "meta.json").write_text("{")
+    assert LiveAffinities(tmp_path, "r", COUNT).current() is None
+
+
 def test_learning_for_a_repository(repository, tmp_path):
     assert learn_affinities(repository, tmp_path) == {}
     items = [f"p{number:04d}" for number in range(12)]

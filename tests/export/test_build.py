@@ -73,8 +73,8 @@ def test_the_manifest_tells_how_the_release_was_made(built, shop):
     assert record["metrics"]["int8"]["tags"]["f1"] > 0.8
     assert {"torch", "transformers", "onnx"} <= set(record["versions"])
     stages = {"export", "parity", "quantize", "evaluate", "encode"}
-    assert set(record["seconds"]) == stages
-    assert set(made.seconds) == stages | {"read", "train", "index", "register", "events"}
+    assert set(record["seconds"]) >= stages
+    assert set(made.seconds) >= stages | {"read", "train", "index", "register", "events"}
 
 
 def test_every_stage_tells_of_its_start_and_end(built):

@@ -50,19 +50,19 @@ class RankingWeights:
 
     relevance: float = 1.0
     tags: float = 0.3
-    taste: float = 0.15
+    taste: float = 0.05
     session: float = 0.35
-    brand: float = 0.6
+    brand: float = 0.7
     category: float = 0.05
-    price: float = 0.15
-    affinity: float = 0.05
+    price: float = 0.25
+    affinity: float = 0.15
     together: float = 1.0
     popularity: float = 0.1
     rating: float = 0.03
     out_of_stock: float = 0.25
     bought: float = 0.6
     seen: float = 0.3
-    specific: float = 0.7
+    specific: float = 0.5
     kernel_brand: float = 0.15
     kernel_category: float = 0.15
 

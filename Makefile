@@ -4,7 +4,8 @@ BIN := $(VENV)/bin
 SERVING_VENV ?= .venv-serving
 EXTRAS ?= dev
 # A second interpreter's environment needs no torch: the serving side and its tests.
-SERVING_PATHS := tests/client tests/rerank tests/backends tests/e2e tests/test_schema.py
+SERVING_PATHS := tests/client tests/rerank tests/backends tests/e2e tests/test_schema.py \
+	tests/endcap/test_launcher.py tests/endcap/test_launcher_installation.py
 
 .PHONY: setup demo serve test test-serving lint bench bench-diversify bench-load bench-ranking bench-stages clean
 

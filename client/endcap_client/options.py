@@ -29,7 +29,7 @@ class Options(TypedDict, total=False):
     * ``filters``: see :class:`Filters`.
     * ``pin``: product ids put first, in this order; ``bury``: put last; ``exclude``: never shown.
     * ``boost``: product id → factor on its score.
-    * ``recent``: product ids the shopper looked at in this session, newest first.
+    * ``recent``: product ids the shopper looked at in this session, latest last.
     * ``shown``: product ids already on the page, to be different from.
     * ``caps``: most products of one ``brand`` or ``category``: ``{"brand": 2}``, or in any stretch:
       ``{"brand": {"limit": 2, "window": 6}}``.

@@ -43,6 +43,9 @@ LATEST = 32
 REPEATED = 0.3
 """Share of purchases that are followed by another of the same at which one speaks no longer against it."""
 
+LEAST_WEIGHT = 1e-3
+"""Share of a history's weight below which an item is not heard: it could not change the order."""
+
 _log = logging.getLogger(__name__)
 
 Floats = npt.NDArray[np.float32]
@@ -183,10 +186,13 @@ class Affinities:
         Returns:
             Rows int64 [at most count], likeliest first, and their probabilities, prior included.
         """
-        followers, _ = self.following(history)
-        rows = np.union1d(followers, self.popular[:count])
-        rows = rows[~np.isin(rows, history.rows)]
-        chances = self.chances(history, rows)
+        followers, spoken = self.following(history)
+        others = np.setdiff1d(self.popular[:count], followers, assume_unique=True)
+        rows = np.concatenate([followers, others])
+        chances = self.prior[rows]
+        chances[: len(followers)] += spoken
+        new = ~np.isin(rows, history.rows)
+        rows, chances = rows[new], chances[new]
         order = np.argsort(-chances, kind="stable")[:count]
         return rows[order], chances[order]
 
@@ -227,13 +233,13 @@ class Affinities:
         total = float(weights.sum())
         if total <= 0.0:
             return np.zeros(0, np.int32), np.zeros(0, np.float32), np.zeros(0, np.int64)
-        slices = [slice(self.starts[row], self.starts[row + 1]) for row in history.rows.tolist()]
+        weights /= np.float32(total)
+        heard = np.flatnonzero(weights >= LEAST_WEIGHT)
+        slices = [slice(self.starts[row], self.starts[row + 1]) for row in history.rows[heard].tolist()]
         sizes = np.array([part.stop - part.start for part in slices])
-        places = np.repeat(np.arange(len(history)), sizes)
+        places = np.repeat(heard, sizes)
         found = np.concatenate([self.items[part] for part in slices])
-        spoken = (
-            np.concatenate([self.values[part] for part in slices]) * (weights / np.float32(total))[places]
-        )
+        spoken = np.concatenate([self.values[part] for part in slices]) * weights[places]
         return found, spoken, places
 
 

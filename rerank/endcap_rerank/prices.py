@@ -19,9 +19,6 @@ WIDTH = 0.2
 FEW = 5
 """Prices that a category must have before a level among them says anything."""
 
-_SORTED: WeakKeyDictionary[Index, dict[int, npt.NDArray[np.float64]]] = WeakKeyDictionary()
-"""The prices of each category that was asked for, ascending, by index: computed once a process."""
-
 
 @dataclass(frozen=True)
 class PriceTaste:
@@ -61,16 +58,22 @@ def price_levels(rows: Rows, index: LiveIndex) -> Floats:
 
     NaN where price or category is unknown, or the category has fewer than FEW prices.
     """
-    prices, categories = index.prices(rows), index.category_codes(rows)
-    levels = np.full(len(rows), np.nan, np.float32)
-    for category in np.unique(categories[categories >= 0]).tolist():
-        known = _prices_of(category, index)
-        if len(known) < FEW:
-            continue
-        at = np.flatnonzero((categories == category) & ~np.isnan(prices))
-        below, up_to = known.searchsorted(prices[at], "left"), known.searchsorted(prices[at], "right")
-        levels[at] = (below + up_to) / (2.0 * len(known))
-    return levels
+    levels = _LEVELS.get(index.index)
+    if levels is None:
+        levels = _LEVELS[index.index] = _Levels(index.index)
+    released = rows < index.index.count
+    if released.all():
+        return levels.of(rows)
+    found = np.empty(len(rows), np.float32)
+    found[released] = levels.of(rows[released])
+    changed = rows[~released]
+    found[~released] = [
+        levels.of_price(category, price)
+        for category, price in zip(
+            index.category_codes(changed).tolist(), index.prices(changed).tolist(), strict=True
+        )
+    ]
+    return found
 
 
 def price_taste(rows: Rows, weights: Floats, index: LiveIndex) -> PriceTaste | None:
@@ -82,10 +85,49 @@ def price_taste(rows: Rows, weights: Floats, index: LiveIndex) -> PriceTaste | N
     return PriceTaste(levels[liked], weights[liked] / weights[liked].sum())
 
 
-def _prices_of(category: int, index: LiveIndex) -> npt.NDArray[np.float64]:
-    kept = _SORTED.setdefault(index.index, {})
-    if category not in kept:
-        columns = index.index.catalog.columns
-        prices = np.asarray(columns.price[np.flatnonzero(columns.category == category)], np.float64)
-        kept[category] = np.sort(prices[~np.isnan(prices)])
-    return kept[category]
+class _Levels:
+    """The levels of a release's products, computed by category when one is first asked for."""
+
+    def __init__(self, index: Index) -> None:
+        columns = index.catalog.columns
+        self._prices, self._categories = columns.price, columns.category
+        self._levels = np.full(index.count, np.nan, np.float32)
+        self._done = np.zeros(int(self._categories.max(initial=-1)) + 2, bool)
+        self._done[-1] = True  # code -1: no category
+        self._sorted: dict[int, npt.NDArray[np.float64]] = {}
+
+    def of(self, rows: Rows) -> Floats:
+        """Levels of released rows: float32 [n]."""
+        categories = self._categories[rows]
+        missing = categories[~self._done[categories]]
+        for category in set(missing.tolist()):
+            self._compute(category)
+        return self._levels[rows]
+
+    def of_price(self, category: int, price: float) -> float:
+        """The level that a price has in a category."""
+        if not 0 <= category < len(self._done) - 1 or np.isnan(price):
+            return np.nan
+        if not self._done[category]:
+            self._compute(category)
+        known = self._sorted[category]
+        if len(known) < FEW:
+            return np.nan
+        return float(known.searchsorted(price, "left") + known.searchsorted(price, "right")) / (
+            2.0 * len(known)
+        )
+
+    def _compute(self, category: int) -> None:
+        rows = np.flatnonzero(self._categories == category)
+        prices = np.asarray(self._prices[rows], np.float64)
+        rows, prices = rows[~np.isnan(prices)], prices[~np.isnan(prices)]
+        known = np.sort(prices)
+        if len(known) >= FEW:
+            below, up_to = known.searchsorted(prices, "left"), known.searchsorted(prices, "right")
+            self._levels[rows] = (below + up_to) / (2.0 * len(known))
+        self._sorted[category] = known
+        self._done[category] = True
+
+
+_LEVELS: WeakKeyDictionary[Index, _Levels] = WeakKeyDictionary()
+"""By index: one of a process."""

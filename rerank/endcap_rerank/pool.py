@@ -13,6 +13,7 @@ from endcap_rerank.constraints import NO_CONSTRAINTS, Constraints, PriceLimit
 from endcap_rerank.errors import InvalidInputError
 from endcap_rerank.filters import Filters
 from endcap_rerank.index import Candidates, LiveIndex
+from endcap_rerank.index.reading import Correction
 from endcap_rerank.options import Options
 from endcap_rerank.product import CATEGORY_SEPARATOR
 from endcap_rerank.profile import Profile, Profiles, Taste, empty_profile, empty_taste, session_taste
@@ -42,6 +43,7 @@ class Pool:
         openness: share of the personal terms that the request leaves in force, in [0, 1].
         filters: as applied, the understood price limit included.
         price: the understood price limit, where it is applied.
+        corrections: words of the query that were read as others.
         notes: what the caller should know, in plain sentences.
         history: what was taken before, latest first: the item and the session, then the shopper's events.
     """
@@ -59,6 +61,7 @@ class Pool:
     price: PriceLimit | None = None
     notes: tuple[str, ...] = ()
     history: History = NO_HISTORY
+    corrections: tuple[Correction, ...] = ()
 
     @property
     def personalized(self) -> bool:
@@ -92,11 +95,15 @@ def search_pool(
     given = _filters(options)
     filters, price = _with_price(given, constraints.price)
     wanted = max(count, request.k)
-    found = index.retrieve(request.query, request.embedding, count=wanted, filters=filters)
+    tolerant = options.understand
+    found = index.retrieve(request.query, request.embedding, count=wanted, filters=filters, tolerant=tolerant)
     if not len(found) and price is not None:
         notes.append(f"No product fits the price limit of the query ({price.text}); it was not applied.")
         filters, price = given, None
-        found = index.retrieve(request.query, request.embedding, count=wanted, filters=filters)
+        found = index.retrieve(
+            request.query, request.embedding, count=wanted, filters=filters, tolerant=tolerant
+        )
+    notes += [f'"{one.word}" was read as "{", ".join(one.read_as)}" too.' for one in found.corrections]
     profile, session = _shopper(request.user, options, index, profiles, notes)
     rows, relevance, pins = _with_pins(found, found.fused, options, filters, index, notes)
     return Pool(
@@ -113,6 +120,7 @@ def search_pool(
         price=price,
         notes=tuple(notes),
         history=_before(options, profile, index),
+        corrections=found.corrections,
     )
 
 

@@ -326,6 +326,7 @@ class Ranker:
             "filters": _filters_mapping(pool.filters),
             "personalized": pool.personalized,
             "candidates": len(pool.rows),
+            "corrections": [one._asdict() for one in pool.corrections],
             "notes": notes,
         }
         return json.dumps(info, ensure_ascii=False, separators=(",", ":"))

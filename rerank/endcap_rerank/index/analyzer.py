@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterator
 from functools import lru_cache
+from typing import NamedTuple
 
 import Stemmer
 
@@ -24,6 +26,27 @@ _WORDS_CACHED = 65_536
 _stemmer = Stemmer.Stemmer("english", 0)  # cached below, by term
 
 
+class Piece(NamedTuple):
+    """One run of a folded text.
+
+    Attributes:
+        text: as it stands in the text, case-folded.
+        terms: under which it is filed, the first one standing for the whole of it.
+        word: whether it is a word or a code of an alphabetic script, neither number nor CJK.
+        end: where it ends in the folded text.
+    """
+
+    text: str
+    terms: tuple[str, ...]
+    word: bool
+    end: int
+
+
+def folded(text: str) -> str:
+    """The form in which texts are compared: NFKC, then case folding; ``１８Ｖ`` is ``18v``."""
+    return unicodedata.normalize("NFKC", text).casefold()
+
+
 def analyze(text: str) -> list[str]:
     """The terms of ``text`` in order, repeated as often as they occur.
 
@@ -35,21 +58,23 @@ def analyze(text: str) -> list[str]:
       ``sc141 sc 141``, so that ``SC-141`` finds it.
     - Chinese, Japanese and Korean runs give their characters and their pairs of neighbours.
     """
-    terms: list[str] = []
-    folded = unicodedata.normalize("NFKC", text).casefold()
-    for piece in _PIECE.finditer(folded):
-        kind = piece.lastgroup
+    return [term for piece in pieces(text) for term in piece.terms]
+
+
+def pieces(text: str) -> Iterator[Piece]:
+    """The runs of ``text`` in order, with the terms that :func:`analyze` makes of each."""
+    for match in _PIECE.finditer(folded(text)):
+        run, kind = match.group(), match.lastgroup
+        terms: tuple[str, ...]
         if kind == "cjk":
-            run = piece.group()
-            terms.extend(run)
-            terms.extend(run[at : at + 2] for at in range(len(run) - 1))
+            terms = (*run, *(run[at : at + 2] for at in range(len(run) - 1)))
         elif kind == "word":
-            terms.extend(_word_terms(piece.group()))
+            terms = _word_terms(run)
         else:
-            terms.append(piece.group("number").replace("⁄", "/"))
-            if unit := piece.group("unit"):
-                terms.append(_stem(unit))
-    return terms
+            terms = (match.group("number").replace("⁄", "/"),)
+            if unit := match.group("unit"):
+                terms = (*terms, _stem(unit))
+        yield Piece(run, terms, kind == "word", match.end())
 
 
 def _word_terms(word: str) -> tuple[str, ...]:

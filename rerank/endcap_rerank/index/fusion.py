@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from endcap_rerank.index.reading import Correction
 from endcap_rerank.index.selection import best
 
 LEXICAL_WEIGHT = 0.4
@@ -23,12 +24,14 @@ class Candidates:
         dense: cosine similarity with the query, 0 where a product has no comparable vector.
         lexical: BM25, 0 where no term matches.
         fused: in [0, 1], normalized within this request.
+        corrections: the words of the query that were read as others.
     """
 
     rows: NDArray[np.int64]
     dense: NDArray[np.float32]
     lexical: NDArray[np.float32]
     fused: NDArray[np.float32]
+    corrections: tuple[Correction, ...] = ()
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -42,6 +45,7 @@ def fuse(
     *,
     lexical_weight: float = LEXICAL_WEIGHT,
     comparable: NDArray[np.bool_] | None = None,
+    named: NDArray[np.bool_] | None = None,
 ) -> Candidates:
     """The ``count`` best of the candidates by a weighted sum of both normalized scores.
 
@@ -57,6 +61,8 @@ def fuse(
         lexical_weight: w in [0, 1].
         comparable: bool [n], false where a product has no vector of this encoder: such a one gets the
             lowest dense part and leaves the minimum to the others.
+        named: bool [n], products that the query names by id or model number: they share the upper half of
+            [0, 1], all others the lower one.
     """
     if comparable is None or comparable.all():
         closeness = _spread(dense)
@@ -64,6 +70,8 @@ def fuse(
         closeness = np.zeros_like(dense)
         closeness[comparable] = _spread(dense[comparable])
     fused = (1.0 - lexical_weight) * closeness + lexical_weight * _share(lexical)
+    if named is not None:
+        fused = (fused + named) / 2.0
     fused = fused.astype(np.float32, copy=False)
     order = best(fused, count)
     return Candidates(rows[order], dense[order], lexical[order], fused[order])

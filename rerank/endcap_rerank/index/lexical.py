@@ -19,9 +19,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from endcap_rerank.index.analyzer import analyze
+from endcap_rerank.index.analyzer import analyze, pieces
 from endcap_rerank.index.arrays import open_array, save_array
+from endcap_rerank.index.codes import CodeTable, codes_of, write_codes
 from endcap_rerank.index.selection import best
+from endcap_rerank.index.spelling import Spelling, write_spelling
 from endcap_rerank.index.strings import StringTable, write_strings
 from endcap_rerank.product import CATEGORY_SEPARATOR, Product
 
@@ -32,13 +34,20 @@ _TYPICAL_LENGTH = 10.0
 """Taken for the average length while the base catalogue is empty."""
 
 
-def weighted_terms(product: Product) -> dict[str, float]:
-    """The terms of a product with their occurrences, weighted by field."""
+def weighted_terms(product: Product, words: dict[str, str] | None = None) -> dict[str, float]:
+    """The terms of a product with their occurrences, weighted by field.
+
+    Args:
+        words: told the product's words as they are written, each with its term.
+    """
     weights: dict[str, float] = {}
     for field, text in _fields(product):
         weight = FIELD_WEIGHTS[field]
-        for term in analyze(text):
-            weights[term] = weights.get(term, 0.0) + weight
+        for piece in pieces(text):
+            for term in piece.terms:
+                weights[term] = weights.get(term, 0.0) + weight
+            if words is not None and piece.word:
+                words[piece.text] = piece.terms[0]
     return weights
 
 
@@ -59,11 +68,12 @@ def write_lexical(directory: Path, products: Sequence[Product]) -> float:
         The average weighted length of a product.
     """
     ids: dict[str, int] = {}
+    words: dict[str, str] = {}
     terms: list[int] = []
     occurrences: list[float] = []
     sizes = np.zeros(len(products), np.int64)
     for row, product in enumerate(products):
-        weights = weighted_terms(product)
+        weights = weighted_terms(product, words)
         sizes[row] = len(weights)
         terms.extend([ids.setdefault(term, len(ids)) for term in weights])
         occurrences.extend(weights.values())
@@ -89,11 +99,18 @@ def write_lexical(directory: Path, products: Sequence[Product]) -> float:
     save_array(directory, "terms.offsets_rows", offsets)
     save_array(directory, "terms.rows", row_of[order])
     save_array(directory, "terms.impacts", impacts[order].astype(np.float32))
+    write_spelling(directory, {word: int(counts[sorted_id[ids[term]]]) for word, term in words.items()})
+    write_codes(directory, products)
     return average
 
 
 class LexicalIndex:
-    """The inverted index of a release's base catalogue."""
+    """The inverted index of a release's base catalogue.
+
+    Attributes:
+        spelling: its words, to find what is meant by a word that it has not.
+        codes: products by model number.
+    """
 
     def __init__(self, directory: Path, *, count: int, average_length: float) -> None:
         self.count = count
@@ -102,6 +119,8 @@ class LexicalIndex:
         self._offsets = open_array(directory, "terms.offsets_rows")
         self._rows: NDArray[np.int32] = open_array(directory, "terms.rows")
         self._impacts: NDArray[np.float32] = open_array(directory, "terms.impacts")
+        self.spelling = Spelling.open(directory)
+        self.codes = CodeTable.open(directory)
 
     def postings(self, term: str) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
         """Rows that contain ``term``, ascending, and what it adds to the score of each."""
@@ -111,9 +130,13 @@ class LexicalIndex:
         start, end = self._offsets[at : at + 2].tolist()
         return self._rows[start:end], self._impacts[start:end]
 
+    def frequency(self, term: str) -> int:
+        """How many products contain ``term``."""
+        return len(self.postings(term)[0])
+
     def idf(self, term: str) -> float:
         """The idf of a term in the base catalogue; that of an unseen one where it is new."""
-        frequency = len(self.postings(term)[0])
+        frequency = self.frequency(term)
         return math.log1p((self.count - frequency + 0.5) / (frequency + 0.5))
 
     def scores(self, terms: Mapping[str, float]) -> NDArray[np.float32]:
@@ -123,10 +146,14 @@ class LexicalIndex:
             terms: query terms with their weight, usually how often each occurs.
         """
         total = np.zeros(self.count, np.float32)
+        self.add(terms, total)
+        return total
+
+    def add(self, terms: Mapping[str, float], total: NDArray[np.float32]) -> None:
+        """Add the BM25 of ``terms`` to ``total`` [N]."""
         for term, weight in terms.items():
             rows, impacts = self.postings(term)
             total[rows] += impacts if weight == 1.0 else impacts * np.float32(weight)
-        return total
 
     @staticmethod
     def best(
@@ -165,6 +192,8 @@ class LexicalDelta:
         self._terms_of: dict[int, tuple[str, ...]] = {}
         self._arrays: dict[str, tuple[NDArray[Any], NDArray[np.float32]]] = {}
         self._idf: dict[str, float] = {}
+        self._codes: dict[str, set[int]] = {}
+        self._codes_of: dict[int, frozenset[str]] = {}
 
     def put(self, slot: int, product: Product) -> None:
         """File the product under ``slot``, in place of what was there."""
@@ -178,6 +207,9 @@ class LexicalDelta:
             self._postings.setdefault(term, {})[slot] = impact
             self._arrays.pop(term, None)
         self._terms_of[slot] = tuple(weights)
+        self._codes_of[slot] = codes_of(product)
+        for code in self._codes_of[slot]:
+            self._codes.setdefault(code, set()).add(slot)
 
     def remove(self, slot: int) -> None:
         """Forget what is filed under ``slot``."""
@@ -187,6 +219,17 @@ class LexicalDelta:
             if not slots:
                 del self._postings[term]
             self._arrays.pop(term, None)
+        for code in self._codes_of.pop(slot, ()):
+            self._codes[code].discard(slot)
+            if not self._codes[code]:
+                del self._codes[code]
+
+    def __contains__(self, term: str) -> bool:
+        return term in self._postings
+
+    def of_code(self, code: str) -> set[int]:
+        """The slots of the products with a model number, as :func:`codes_of` writes it."""
+        return self._codes.get(code, set())
 
     def scores(self, terms: Mapping[str, float], slots: int) -> NDArray[np.float32]:
         """BM25 of every slot: float32 [slots]."""

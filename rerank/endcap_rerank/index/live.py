@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,9 +12,11 @@ from endcap_rerank.catalog_store import CatalogStore, Change, checked_vector
 from endcap_rerank.errors import StoreError
 from endcap_rerank.filters import Filters
 from endcap_rerank.index.build import Index
+from endcap_rerank.index.codes import codes_in
 from endcap_rerank.index.fusion import LEXICAL_WEIGHT, Candidates, fuse
 from endcap_rerank.index.lexical import query_terms
 from endcap_rerank.index.products import LiveProducts, Rows
+from endcap_rerank.index.reading import read_query
 from endcap_rerank.index.selection import best
 from endcap_rerank.product import Product
 
@@ -84,22 +87,29 @@ class LiveIndex(LiveProducts):
         count: int,
         filters: Filters | None = None,
         lexical_weight: float = LEXICAL_WEIGHT,
+        tolerant: bool = True,
     ) -> Candidates:
         """The best ``count`` of the ``count`` nearest and the ``count`` best-worded products.
 
+        A product whose id or model number the query names comes first.
+
         Args:
             embedding: float32 [D], L2-normalized.
+            tolerant: whether words that no product has are read as others.
 
         Raises:
             InvalidInputError: the embedding has another size or is not finite.
         """
         vector = checked_vector("embedding", embedding, self.dimension)
         passing, passing_delta = self._passing(filters)
-        terms = query_terms(query)
         index = self.index
         near, closeness = index.dense.search(vector, count, passing)
-        bm25 = index.lexical.scores(terms)
+        reading = read_query(query, index.lexical, self._delta.lexical, tolerant=tolerant)
+        terms, bm25 = reading.terms, reading.scores
         worded = index.lexical.best(bm25, count, passing)
+        named = self._named(query, filters)
+        if len(named):
+            worded = np.union1d(worded, named[named < index.count])
         rows, first = np.unique(np.concatenate([near, worded]), return_index=True)
         dense = np.concatenate([closeness, index.dense.scores(worded, vector)])[first]
         lexical = bm25[rows]
@@ -110,10 +120,20 @@ class LiveIndex(LiveProducts):
             near = np.flatnonzero(passing_delta & delta.comparable)
             worded = np.flatnonzero(passing_delta & (bm25 > 0))
             slots = np.union1d(near[best(closeness[near], count)], worded[best(bm25[worded], count)])
+            slots = np.union1d(slots, named[named >= index.count] - index.count)
             comparable = np.concatenate([np.ones(len(rows), bool), delta.comparable[slots]])
             rows = np.concatenate([rows, slots + index.count])
             dense, lexical = np.concatenate([dense, closeness[slots]]), np.concatenate([lexical, bm25[slots]])
-        return fuse(rows, dense, lexical, count, lexical_weight=lexical_weight, comparable=comparable)
+        found = fuse(
+            rows,
+            dense,
+            lexical,
+            count,
+            lexical_weight=lexical_weight,
+            comparable=comparable,
+            named=np.isin(rows, named) if len(named) else None,
+        )
+        return replace(found, corrections=reading.corrections) if reading.corrections else found
 
     def nearest(
         self, embedding: NDArray[np.float32], count: int, filters: Filters | None = None
@@ -180,6 +200,23 @@ class LiveIndex(LiveProducts):
                 found[changed] = slots[wanted[changed] - self.index.count] > 0
             result &= found
         return result
+
+    def _named(self, query: str, filters: Filters | None) -> NDArray[np.int64]:
+        """Rows whose id the query is or whose model number it names, that pass: int64 [m], ascending."""
+        rows: set[int] = set()
+        row = self.row(query.strip())
+        if row is not None:
+            rows.add(row)
+        codes = self.index.lexical.codes
+        for code in codes_in(query):
+            if rows:
+                break
+            rows.update(codes.rows(code) if codes is not None else ())
+            rows.update(slot + self.index.count for slot in self._delta.lexical.of_code(code))
+        if not rows:
+            return np.zeros(0, np.int64)
+        found = np.array(sorted(rows), np.int64)
+        return found[self.passes(found, filters)]
 
     def _apply(self, change: Change) -> None:
         if change.product is None:

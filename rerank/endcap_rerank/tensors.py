@@ -56,14 +56,24 @@ def search_request(tensors: Tensors, row: int) -> SearchRequest:
     """One row of ``rerank``'s inputs (``endcap_rerank.schema.RERANK``)."""
     return SearchRequest.validated(
         text(tensors, "query", row) or "",
-        tensors["query_embedding"][row],
-        tensors["tag_logits"][row],
-        tensors["offsets"][row],
+        _encoded(tensors, "query_embedding")[row],
+        _encoded(tensors, "tag_logits")[row],
+        _encoded(tensors, "offsets")[row],
         user=text(tensors, "user", row),
         k=number(tensors, "k", row),
         diversity=number(tensors, "diversity", row),
         options=text(tensors, "options", row),
     )
+
+
+def _encoded(tensors: Tensors, name: str) -> npt.NDArray[Any]:
+    array = tensors.get(name)
+    if array is None:
+        # Triton's response cache does not look at which outputs were asked for, so an answer of `encode`
+        # to a client that wanted one of them is what every later search for that text gets.
+        expected = "`encode` answered without it; whoever calls `encode` must ask for all of its outputs"
+        raise InvalidInputError(name, None, expected)
+    return array
 
 
 def recommend_request(tensors: Tensors, row: int) -> RecommendRequest:

@@ -99,3 +99,16 @@ def test_version_folder_points_to_its_release(shop_release, tmp_path):
     (version / "release.json").write_text("[]")
     with pytest.raises(ReleaseError, match=r"release\.json"):
         deployed_release(version)
+
+
+@pytest.mark.parametrize("missing", ["query_embedding", "tag_logits", "offsets"])
+def test_an_answer_of_the_steps_before_that_lacks_an_output_is_named(missing):
+    inputs = {
+        "query": column(b"red tent"),
+        "query_embedding": np.zeros((1, 4), np.float32),
+        "tag_logits": np.zeros((1, 3, 1), np.float32),
+        "offsets": np.zeros((1, 3, 2), np.int32),
+    }
+    del inputs[missing]
+    with pytest.raises(InvalidInputError, match=f"^{missing}: .*ask for all of its outputs"):
+        tensors.by_row(inputs, tensors.search_request)

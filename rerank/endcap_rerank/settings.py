@@ -18,6 +18,12 @@ class Settings:
         state: folder of what outlives a release: shoppers' events and catalogue changes.
         candidates: how many products retrieval hands to ranking.
         events_per_user: how many of a shopper's latest events are read for a request.
+        events: URL of the store of events, ``sqlite:///path`` or ``redis://host:port/database``; empty for
+            the SQLite file in ``state``.
+        user_key_file: file of the secret by which users' ids are hashed before they are stored; they are
+            stored as they are when left out.
+        keep_events: how many of a shopper's latest events are kept; 0 keeps all.
+        keep_days: for how many days an event is kept; 0 keeps it for good.
         blocked: file of item ids that never appear, one a line; none when left out.
         data: folder of the real data sets that tests and benchmarks use.
     """
@@ -25,6 +31,10 @@ class Settings:
     state: Path = Path("build/state")
     candidates: int = 200
     events_per_user: int = 200
+    events: str = ""
+    user_key_file: Path | None = None
+    keep_events: int = 0
+    keep_days: int = 0
     blocked: Path | None = None
     data: Path = Path("../shared/data")
 
@@ -40,6 +50,10 @@ class Settings:
             state=Path(env.get("ENDCAP_STATE", str(cls.state))),
             candidates=_integer(env, "ENDCAP_CANDIDATES", cls.candidates, 1, 10_000),
             events_per_user=_integer(env, "ENDCAP_EVENTS_PER_USER", cls.events_per_user, 1, 100_000),
+            events=env.get("ENDCAP_EVENTS", cls.events),
+            user_key_file=Path(env["ENDCAP_USER_KEY_FILE"]) if env.get("ENDCAP_USER_KEY_FILE") else None,
+            keep_events=_integer(env, "ENDCAP_KEEP_EVENTS", cls.keep_events, 0, 10_000_000),
+            keep_days=_integer(env, "ENDCAP_KEEP_DAYS", cls.keep_days, 0, 36_500),
             blocked=Path(env["ENDCAP_BLOCKED"]) if env.get("ENDCAP_BLOCKED") else None,
             data=Path(env.get("ENDCAP_DATA", str(cls.data))),
         )

@@ -1,0 +1,338 @@
+"""Events in Redis or Valkey, for servers on several machines."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+from endcap_rerank.errors import InvalidInputError, StoreError
+from endcap_rerank.events.event import Event
+from endcap_rerank.events.store import NO_LIMITS, EventStore, Limits
+
+SCHEMES = ("redis", "rediss", "valkey", "valkeys")
+PREFIX = "endcap:"
+_EVENTS, _TIMES, _VERSION, _USER = (
+    f"{PREFIX}events", f"{PREFIX}times", f"{PREFIX}version", f"{PREFIX}user:"
+)  # fmt: skip
+# events   hash   event id → the event, a JSON list
+# times    sorted set   event ids by timestamp, all of them
+# user:U   sorted set   event ids of one shopper by timestamp
+# version  counter of changes
+
+_REST = 1.0
+"""Seconds without another attempt to read after the server could not be reached: searches shall not wait."""
+
+_PAGE = 1000
+
+_DELETE = """
+local function delete(id)
+    local document = redis.call('HGET', KEYS[1], id)
+    if document then redis.call('ZREM', ARGV[1] .. cjson.decode(document)[1], id) end
+    redis.call('HDEL', KEYS[1], id)
+    redis.call('ZREM', KEYS[2], id)
+end
+local function trim(user, most)
+    local ids = redis.call('ZRANGE', ARGV[1] .. user, 0, -most - 1)
+    for _, id in ipairs(ids) do delete(id) end
+    return #ids
+end
+local function expire(oldest, most)
+    local ids = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', '(' .. oldest, 'LIMIT', 0, most)
+    for _, id in ipairs(ids) do delete(id) end
+    return #ids
+end
+"""
+# A script runs alone and whole: no other client sees half of it, and it is written to the log as one.
+_APPEND = (
+    _DELETE
+    + """
+local most, oldest, added, users = tonumber(ARGV[2]), ARGV[3], 0, {}
+for at = 4, #ARGV, 4 do
+    local id, user, time, document = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
+    if redis.call('HSETNX', KEYS[1], id, document) == 1 then
+        redis.call('ZADD', KEYS[2], time, id)
+        redis.call('ZADD', ARGV[1] .. user, time, id)
+        users[user] = true
+        added = added + 1
+    end
+end
+if added > 0 then
+    if most > 0 then for user in pairs(users) do trim(user, most) end end
+    if oldest ~= '' then expire(oldest, (#ARGV - 3) / 2 + 1000) end
+    redis.call('INCR', KEYS[3])
+end
+return added
+"""
+)
+_OF_USER = """
+local ids
+if ARGV[1] == '' then
+    ids = redis.call('ZREVRANGE', KEYS[2], 0, ARGV[2] - 1)
+else
+    ids = redis.call('ZREVRANGEBYSCORE', KEYS[2], '+inf', ARGV[1], 'LIMIT', 0, ARGV[2])
+end
+local found = {}
+for start = 1, #ids, 1000 do
+    local part = redis.call('HMGET', KEYS[1], unpack(ids, start, math.min(start + 999, #ids)))
+    for _, document in ipairs(part) do found[#found + 1] = document end
+end
+return '[' .. table.concat(found, ',') .. ']'
+"""
+_FORGET = """
+local ids = redis.call('ZRANGE', KEYS[4], 0, -1)
+for _, id in ipairs(ids) do
+    redis.call('HDEL', KEYS[1], id)
+    redis.call('ZREM', KEYS[2], id)
+end
+redis.call('DEL', KEYS[4])
+if #ids > 0 then redis.call('INCR', KEYS[3]) end
+return #ids
+"""
+_PRUNE = (
+    _DELETE
+    + """
+local deleted = 0
+if ARGV[2] ~= '' then deleted = expire(ARGV[2], 1000) end
+for at = 4, #ARGV do deleted = deleted + trim(ARGV[at], tonumber(ARGV[3])) end
+if deleted > 0 then redis.call('INCR', KEYS[3]) end
+return deleted
+"""
+)
+
+
+class RedisEventStore(EventStore):
+    """Events in one Redis or Valkey server (or a primary with replicas; not a cluster of shards).
+
+    An append is one script: all of its events or none, seen at once by every client. It outlives a crash
+    of the server as far as the server is told to write it down: ``appendonly yes``, ``appendfsync
+    always``, and ``maxmemory-policy noeviction``; where it is told otherwise a warning is logged.
+
+    The server is not asked before the first use, so that searches are served while it is down. It is
+    asked again a second later.
+
+    Args:
+        url: ``redis://[user:password@]host:port/database``; ``rediss`` for TLS; ``valkey`` is the same.
+        timeout: seconds to wait for an answer.
+
+    Raises:
+        InvalidInputError: no such URL.
+        StoreError: the package ``redis`` is not installed.
+    """
+
+    def __init__(self, url: str, *, timeout: float = 2.0, limits: Limits = NO_LIMITS) -> None:
+        try:
+            import redis
+        except ImportError:
+            raise StoreError(
+                "events in Redis need the package redis: pip install 'endcap-rerank[redis]'"
+            ) from None
+        self.limits = limits
+        self._name, url = _checked(url)
+        self._error = redis.RedisError
+        self._unreachable = (redis.ConnectionError, redis.TimeoutError)
+        # Every event has an id before it is sent, so that what is sent again is not stored twice.
+        self._client: Any = redis.Redis.from_url(
+            url,
+            socket_timeout=timeout,
+            socket_connect_timeout=min(timeout, 0.5),
+            decode_responses=True,
+            retry=_once_more(),
+        )
+        self._scripts = {
+            script: self._client.register_script(script) for script in (_APPEND, _OF_USER, _FORGET, _PRUNE)
+        }
+        self._rests_until = 0.0
+        self._asked = False
+
+    def append(self, events: Sequence[Event]) -> int:
+        """Store all events or none; an ``event_id`` that is known already is skipped.
+
+        Returns:
+            How many were new.
+
+        Raises:
+            StoreError: the server refused them, or they cannot be stored: nothing was. It did not answer:
+                they may have been stored, and sending them again with the same ``event_id`` is safe.
+        """
+        kept = self.limits.kept(events)
+        if not kept:
+            return 0
+        oldest = self.limits.oldest()
+        arguments: list[str] = [_USER, str(self.limits.events or 0), "" if oldest is None else repr(oldest)]
+        for event in kept:
+            arguments += self._row(event)
+        return int(self._ask("written", self._run, _APPEND, (_EVENTS, _TIMES, _VERSION), arguments))
+
+    def of_user(self, user: str, limit: int) -> list[Event]:
+        """The user's latest events by timestamp, newest first, at most ``limit``.
+
+        Raises:
+            StoreError: the server cannot be reached, or could not a moment ago.
+        """
+        oldest = self.limits.oldest()
+        arguments = ["" if oldest is None else repr(oldest), str(self.limits.read(limit))]
+        if limit < 1:
+            return []
+        self._check_rest()
+        found = self._ask("read", self._run, _OF_USER, (_EVENTS, _USER + user), arguments)
+        return [Event._make(event) for event in json.loads(found)]
+
+    def forget(self, user: str) -> int:
+        """Delete every event of the user, and have the server write its files without them.
+
+        Returns:
+            How many events there were.
+
+        Raises:
+            StoreError: nothing was deleted; or all was, but the server's files still hold them, as the
+                message says.
+        """
+        keys = (_EVENTS, _TIMES, _VERSION, _USER + user)
+        deleted = int(self._ask("written", self._run, _FORGET, keys, []))
+        self._ask("written anew in the server's files, though they are deleted", self._rewrite_files)
+        return deleted
+
+    def prune(self) -> int:
+        """Delete what lies beyond the limits; return how many events that were.
+
+        Raises:
+            StoreError: what was deleted before stays deleted.
+        """
+        keys, oldest, most = (_EVENTS, _TIMES, _VERSION), self.limits.oldest(), self.limits.events
+        deleted = 0
+        while oldest is not None:
+            expired = int(self._ask("written", self._run, _PRUNE, keys, [_USER, repr(oldest), "0"]))
+            deleted += expired
+            if not expired:
+                break
+        if most is not None:
+            for users in self._ask("read", list, self._users()):
+                arguments = [_USER, "", str(most), *users]
+                deleted += int(self._ask("written", self._run, _PRUNE, keys, arguments))
+        return deleted
+
+    def every(self) -> Iterator[Event]:
+        """Every event, oldest first, in pages: what is added meanwhile may be among them.
+
+        Raises:
+            StoreError: the server cannot be reached.
+        """
+        low: float = self.limits.oldest() or float("-inf")
+        seen = 0
+        # By time and not by place: places shift when events are deleted meanwhile.
+        while page := self._ask(
+            "read", self._client.zrangebyscore, _TIMES, low, "+inf", start=seen, num=_PAGE, withscores=True
+        ):
+            ids = [event_id for event_id, _ in page]
+            for document in self._ask("read", self._client.hmget, _EVENTS, ids):
+                if document is not None:
+                    yield Event._make(json.loads(document))
+            last = page[-1][1]
+            seen = seen + len(page) if last == low else sum(score == last for _, score in page)
+            low = last
+
+    def version(self) -> tuple[int, int]:
+        """A counter of changes.
+
+        Raises:
+            StoreError: the server cannot be reached.
+        """
+        return int(self._ask("read", self._client.get, _VERSION) or 0), 0
+
+    def close(self) -> None:
+        """Close all connections; the store opens others when it is used again."""
+        self._client.close()
+
+    def _run(self, script: str, keys: Sequence[str], arguments: Sequence[str]) -> Any:
+        return self._scripts[script](keys=keys, args=arguments)
+
+    def _row(self, event: Event) -> tuple[str, str, str, str]:
+        texts = (event.user, event.item, event.event, event.query)
+        if not all(isinstance(text, str) for text in texts):
+            raise StoreError(f"{self._name}: events could not be written (a value is missing)")
+        event = event if event.event_id else event._replace(event_id=uuid.uuid4().hex)
+        document = json.dumps(event, ensure_ascii=False, separators=(",", ":"))
+        return event.event_id, event.user, repr(event.timestamp), document
+
+    def _users(self) -> Iterator[list[str]]:
+        """All shoppers, some at a time; one may come twice."""
+        cursor = 0
+        while True:
+            cursor, keys = self._client.scan(cursor, match=f"{PREFIX}user:*", count=_PAGE)
+            if keys:
+                yield [key.removeprefix(_USER) for key in keys]
+            if not cursor:
+                return
+
+    def _rewrite_files(self) -> None:
+        """Have the append-only file and the snapshot, where there are any, written from what is there now."""
+        info = self._client.info("persistence")
+        if info.get("aof_enabled"):
+            self._await("aof_rewrite_in_progress", "aof_rewrite_scheduled")
+            self._client.bgrewriteaof()
+            self._await("aof_rewrite_in_progress", "aof_rewrite_scheduled")
+        if info.get("rdb_last_save_time") and self._client.config_get("save").get("save"):
+            self._await("rdb_bgsave_in_progress")
+            self._client.bgsave()
+            self._await("rdb_bgsave_in_progress")
+
+    def _await(self, *flags: str, seconds: float = 600.0) -> None:
+        deadline = time.monotonic() + seconds
+        while any(self._client.info("persistence").get(flag) for flag in flags):
+            if time.monotonic() > deadline:
+                raise StoreError(f"{self._name}: the server did not finish writing its files")
+            time.sleep(0.02)
+
+    def _check_rest(self) -> None:
+        if time.monotonic() < self._rests_until:
+            raise StoreError(f"{self._name}: events could not be read (not reached a moment ago)")
+
+    def _ask(self, attempted: str, question: Callable[..., Any], *given: Any, **named: Any) -> Any:
+        try:
+            if not self._asked:
+                self._warn()
+                self._asked = True
+            answer = question(*given, **named)
+        except self._unreachable as error:
+            self._rests_until = time.monotonic() + _REST
+            raise StoreError(f"{self._name}: events could not be {attempted} ({error})") from error
+        except self._error as error:
+            raise StoreError(f"{self._name}: events could not be {attempted} ({error})") from error
+        self._rests_until = 0.0
+        return answer
+
+    def _warn(self) -> None:
+        """Log once what makes acknowledged events less than safe."""
+        log = logging.getLogger(__name__)
+        if not self._client.info("persistence").get("aof_enabled"):
+            log.warning("%s: appendonly is off; a crash of the server loses its latest events", self._name)
+        policy = self._client.info("memory").get("maxmemory_policy", "noeviction")
+        if policy != "noeviction":
+            log.warning("%s: maxmemory-policy is %s; noeviction is expected", self._name, policy)
+
+
+def _checked(url: str) -> tuple[str, str]:
+    """The name for messages, without a password, and the URL as the package takes it."""
+    expected = "redis://host:port/database is expected (rediss, valkey and valkeys as well)"
+    try:
+        parts = urlsplit(url)
+        name = f"{parts.scheme}://{parts.hostname}:{parts.port or 6379}{parts.path}"
+    except ValueError:
+        raise InvalidInputError("ENDCAP_EVENTS", "an unreadable URL", expected) from None
+    database = parts.path.strip("/")
+    if parts.scheme not in SCHEMES or not parts.hostname or (database and not database.isdigit()):
+        raise InvalidInputError("ENDCAP_EVENTS", name, expected)
+    return name, parts._replace(scheme=parts.scheme.replace("valkey", "redis")).geturl()
+
+
+def _once_more() -> Any:
+    """A connection that went stale is replaced once; a server that is down is not waited for."""
+    from redis.backoff import NoBackoff
+    from redis.retry import Retry
+
+    return Retry(NoBackoff(), 1)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from endcap_rerank.affinities import NO_HISTORY, Affinities, History, history_of_session
 from endcap_rerank.constraints import NO_CONSTRAINTS, Constraints, PriceLimit
-from endcap_rerank.errors import InvalidInputError
+from endcap_rerank.errors import InvalidInputError, StoreError
 from endcap_rerank.filters import Filters
 from endcap_rerank.index import Candidates, LiveIndex
 from endcap_rerank.index.reading import Correction
@@ -79,7 +79,6 @@ def search_pool(
 
     Raises:
         InvalidInputError: the embedding or the tag logits do not fit this release.
-        StoreError: the events cannot be read.
     """
     options = request.options
     notes: list[str] = []
@@ -136,7 +135,6 @@ def recommend_pool(
 
     Raises:
         InvalidInputError: the catalogue does not hold ``item``.
-        StoreError: the events cannot be read.
     """
     options = request.options
     notes: list[str] = []
@@ -328,9 +326,14 @@ def _shopper(
 ) -> tuple[Profile, Taste]:
     if not options.personalize:
         return empty_profile(index.dimension), empty_taste(index.dimension)
-    profile = profiles.of(user)
-    if user and not profile.known:
-        notes.append("Nothing is known of this shopper; the answer is not fitted to them.")
+    try:
+        profile = profiles.of(user)
+        if user and not profile.known:
+            notes.append("Nothing is known of this shopper; the answer is not fitted to them.")
+    except StoreError:
+        # A shop whose store is down sells on; the log says which store and why.
+        profile = empty_profile(index.dimension)
+        notes.append("The store of events cannot be read; the answer is not fitted to the shopper.")
     session = session_taste(options.recent, index) if options.recent else empty_taste(index.dimension)
     return profile, session
 

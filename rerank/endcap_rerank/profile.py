@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from endcap_rerank.affinities import NO_HISTORY, History, history_of
-from endcap_rerank.events_store import Event, EventStore
+from endcap_rerank.errors import StoreError
+from endcap_rerank.events import Event, EventStore
 from endcap_rerank.index import LiveIndex
 from endcap_rerank.prices import PriceTaste, price_taste
 from endcap_rerank.schema import EVENT_WEIGHTS
@@ -30,6 +32,7 @@ SESSION_FADE = 0.8
 INTERESTS = 3
 """Most directions into which a taste is split when products are recommended without a query."""
 
+_log = logging.getLogger(__name__)
 _SAME_INTEREST = 0.6
 _CACHED = 1024
 
@@ -209,6 +212,7 @@ class Profiles:
         self._index = index
         self._limit = limit
         self._cache: OrderedDict[str, tuple[list[Event], int, Profile]] = OrderedDict()
+        self._readable = True
 
     def of(self, user: str) -> Profile:
         """The shopper's profile; the empty one for an anonymous or unknown shopper.
@@ -216,7 +220,7 @@ class Profiles:
         Raises:
             StoreError: the events cannot be read.
         """
-        events = self._store.of_user(user, self._limit) if user else []
+        events = self._read(user) if user else []
         if not events:
             return empty_profile(self._index.dimension)
         cached = self._cache.get(user)
@@ -228,6 +232,19 @@ class Profiles:
         if len(self._cache) > _CACHED:
             self._cache.popitem(last=False)
         return profile
+
+    def _read(self, user: str) -> list[Event]:
+        try:
+            events = self._store.of_user(user, self._limit)
+        except StoreError as error:
+            if self._readable:  # once, not with every request
+                _log.warning("no personalization until the events can be read again: %s", error)
+            self._readable = False
+            raise
+        if not self._readable:
+            _log.warning("the events can be read again")
+        self._readable = True
+        return events
 
 
 def _profile(rows: Rows, sums: Floats, bought: Rows, history: History, index: LiveIndex) -> Profile:

@@ -15,7 +15,8 @@ from endcap_rerank.blocked import BlockedItems
 from endcap_rerank.catalog_store import CatalogStore
 from endcap_rerank.diversity import STRATEGIES, Calibration, Cap, Exploration, SimilarityKernel
 from endcap_rerank.errors import ReleaseError
-from endcap_rerank.events_store import Event, EventStore, SqliteEventStore
+from endcap_rerank.events import EVENTS_FILE as EVENTS_FILE
+from endcap_rerank.events import Event, EventStore, open_events
 from endcap_rerank.explain import Place, explain
 from endcap_rerank.filters import Filters
 from endcap_rerank.index import Index, LiveIndex
@@ -28,9 +29,8 @@ from endcap_rerank.requests import Ranked, RecommendRequest, SearchRequest
 from endcap_rerank.scoring import RankingWeights, Scored, score
 from endcap_rerank.settings import Settings
 
-EVENTS_FILE = "events.db"
 CATALOG_FILE = "catalog.db"
-"""Names of the stores in ``Settings.state``."""
+"""Name of the catalogue's changes in ``Settings.state``; that of the events is EVENTS_FILE."""
 
 NEW_DAYS = 30
 """How long a product counts as new."""
@@ -84,7 +84,7 @@ class Ranker:
         Raises:
             ReleaseError: the index or the ranking weights cannot be used.
             InvalidInputError: ``settings.blocked`` cannot be read.
-            StoreError: a store cannot be opened.
+            StoreError: a store cannot be opened (a server of events may be down: see ``search``).
         """
         index = Index.open(release.index)
         if (index.encoder_id, index.dimension) != (release.encoder_id, release.dimension):
@@ -92,7 +92,7 @@ class Ranker:
         return cls(
             release,
             LiveIndex(index, CatalogStore(settings.state / CATALOG_FILE)),
-            SqliteEventStore(settings.state / EVENTS_FILE),
+            open_events(settings),
             weights=RankingWeights.read(release.ranking),
             affinities=LiveAffinities(settings.state, release.id, index.count),
             candidates=settings.candidates,
@@ -101,20 +101,20 @@ class Ranker:
         )
 
     def search(self, request: SearchRequest) -> Ranked:
-        """Answer a query.
+        """Answer a query; without personalization and with a note where the events cannot be read.
 
         Raises:
             InvalidInputError: the tensors do not fit this release.
-            StoreError: a store cannot be read.
+            StoreError: the changes of the catalogue cannot be read.
         """
         return self._answered(request)
 
     def recommend(self, request: RecommendRequest) -> Ranked:
-        """Answer without a query.
+        """Answer without a query; where the events cannot be read, as for nobody and with a note.
 
         Raises:
             InvalidInputError: the catalogue does not hold ``request.item``.
-            StoreError: a store cannot be read.
+            StoreError: the changes of the catalogue cannot be read.
         """
         return self._answered(request)
 

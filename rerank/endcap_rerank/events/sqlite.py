@@ -53,6 +53,10 @@ _EXPIRED_AT_ONCE = 1000
 """Expired events that one append deletes at most beyond twice its own number: nobody waits for long."""
 
 
+_LOST = (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_NOTADB)
+"""After these errors the file is opened anew: it may have been restored by then."""
+
+
 class SqliteEventStore(EventStore):
     """Events in one SQLite file (WAL), shared by all processes that open it.
 
@@ -244,6 +248,8 @@ class SqliteEventStore(EventStore):
         try:
             yield
         except (sqlite3.Error, OSError) as error:
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF in _LOST:
+                self.close()
             raise StoreError(f"{self.path}: events could not be {attempted} ({error})") from error
 
 

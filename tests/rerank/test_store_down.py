@@ -1,0 +1,175 @@
+"""A shop whose store of events is down sells on; what shoppers do is acknowledged by nobody."""
+
+import json
+import logging
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from endcap_rerank.errors import StoreError
+from endcap_rerank.events import EVENTS_FILE, Event, SqliteEventStore
+from endcap_rerank.ranker import Ranker
+from endcap_rerank.requests import RecommendRequest
+from endcap_rerank.settings import Settings
+from ranking_shop import open_ranker, search_request
+from redis_server import RedisServer
+
+NOTE = "The store of events cannot be read; the answer is not fitted to the shopper."
+
+
+@pytest.fixture(scope="module")
+def release(tmp_path_factory):
+    return open_ranker(tmp_path_factory.mktemp("release")).release
+
+
+def purchases(*items, user="u"):
+    return [Event.validated(user, item, "purchase", 1000.0 + at) for at, item in enumerate(items)]
+
+
+def info(ranked):
+    return json.loads(ranked.query_info)
+
+
+def answers(ranker, user="u"):
+    return [
+        ranker.search(search_request("kettle", user=user, k=10)),
+        ranker.recommend(RecommendRequest.validated(user=user, k=10)),
+        ranker.recommend(RecommendRequest.validated(user=user, item="p3", k=10)),
+    ]
+
+
+def check_down(ranker):
+    for ranked, anonymous in zip(answers(ranker), answers(ranker, user=""), strict=True):
+        assert NOTE in info(ranked)["notes"]
+        assert info(ranked)["personalized"] is False
+        assert ranked.item_ids == anonymous.item_ids
+        assert len(ranked.item_ids) == 10
+        assert NOTE not in info(anonymous)["notes"]
+
+
+def test_redis_stopped_and_started_again(release, tmp_path, caplog):
+    server = RedisServer(tmp_path)
+    ranker = Ranker.open(release, Settings(state=tmp_path / "state", events=server.url))
+    try:
+        assert ranker.feedback(purchases("p1", "p7")) == 2
+        assert all(info(ranked)["personalized"] for ranked in answers(ranker))
+        server.kill()
+        with caplog.at_level(logging.WARNING):
+            check_down(ranker)
+            check_down(ranker)
+        assert len([text for text in caplog.messages if "no personalization" in text]) == 1
+        with pytest.raises(StoreError):
+            ranker.feedback(purchases("p9"))
+        session = RecommendRequest.validated(user="u", k=5, options='{"recent": ["p3"]}')
+        assert info(ranker.recommend(session))["personalized"] is True
+        server.start()
+        deadline = time.monotonic() + 10
+        while NOTE in info(answers(ranker)[0])["notes"]:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        assert all(info(ranked)["personalized"] for ranked in answers(ranker))
+        assert {event.item for event in ranker.events.of_user("u", 10)} == {"p1", "p7"}
+    finally:
+        server.kill()
+
+
+def test_a_server_of_models_starts_while_redis_is_down(release, tmp_path):
+    server = RedisServer(tmp_path)
+    server.kill()
+    check_down(Ranker.open(release, Settings(state=tmp_path / "state", events=server.url)))
+
+
+def test_a_search_does_not_wait_for_an_unreachable_host(release, tmp_path):
+    pytest.importorskip("redis", reason="the package redis is not installed")
+    # TEST-NET-1: packets to it lead nowhere, or are refused by a router.
+    ranker = Ranker.open(release, Settings(state=tmp_path, events="redis://192.0.2.1:6379/0"))
+    answers(ranker)
+    began = time.monotonic()
+    for _ in range(5):
+        assert NOTE in info(ranker.search(search_request("kettle", user="u", k=5)))["notes"]
+    assert time.monotonic() - began < 5.0, "every search waited for the connection"
+
+
+def test_a_damaged_file_and_a_restored_one(release, tmp_path):
+    ranker = Ranker.open(release, Settings(state=tmp_path))
+    ranker.feedback(purchases("p1", "p7"))
+    assert info(answers(ranker)[0])["personalized"] is True
+    ranker.events.close()
+    file = tmp_path / EVENTS_FILE
+    whole = file.read_bytes()
+    file.write_bytes(b"this is no database, " * 500)
+    check_down(ranker)
+    with pytest.raises(StoreError):
+        ranker.feedback(purchases("p9"))
+    file.write_bytes(whole)
+    assert info(answers(ranker)[0])["personalized"] is True
+    assert {event.item for event in ranker.events.of_user("u", 10)} == {"p1", "p7"}
+
+
+def test_a_file_that_is_gone_for_good(release, tmp_path):
+    ranker = Ranker.open(release, Settings(state=tmp_path))
+    ranker.events.close()
+    for file in tmp_path.glob(EVENTS_FILE + "*"):
+        file.unlink()
+    (tmp_path / EVENTS_FILE).mkdir()
+    check_down(ranker)
+    with pytest.raises(StoreError):
+        ranker.feedback(purchases("p9"))
+
+
+FULL_DISK = """
+import json, resource, signal, sys
+from pathlib import Path
+sys.path.insert(0, {tests!r})
+from ranking_shop import open_ranker, search_request
+from endcap_rerank.errors import StoreError
+from test_store_down import info, purchases
+
+ranker = open_ranker(Path({release!r}), state={state!r})
+ranker.feedback(purchases("p1"))
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+used = max(file.stat().st_size for file in Path({state!r}).iterdir())
+resource.setrlimit(resource.RLIMIT_FSIZE, (used + 40_000, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
+acknowledged, refused = 1, 0
+for number in range(60):
+    try:
+        acknowledged += ranker.feedback(purchases(*["p7"] * 20))
+    except StoreError:
+        refused += 1
+ranked = ranker.search(search_request("kettle", user="u", k=5))
+print(json.dumps([acknowledged, refused, len(ranked.item_ids), info(ranked)["personalized"]]))
+"""
+
+
+def test_a_full_disk_refuses_events_and_serving_goes_on(release, tmp_path):
+    script = FULL_DISK.format(
+        tests=str(Path(__file__).parent), release=str(release.path), state=str(tmp_path / "state")
+    )
+    folders = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
+    done = subprocess.run(
+        [sys.executable, "-c", f"import sys; sys.path[:0] = {folders!r}\n{script}"],
+        capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    acknowledged, refused, found, personalized = json.loads(done.stdout)
+    assert refused > 0
+    assert (found, personalized) == (5, True)
+    ranker = Ranker.open(release, Settings(state=tmp_path / "state"))
+    assert len(ranker.events.of_user("u", 10_000)) == acknowledged
+    assert ranker.feedback(purchases("p9")) == 1
+
+
+def test_a_locked_file_acknowledges_nothing_and_is_read_all_the_same(release, tmp_path):
+    ranker = Ranker.open(release, Settings(state=tmp_path))
+    ranker.feedback(purchases("p1", "p7"))
+    ranker = Ranker(release, ranker.index, SqliteEventStore(tmp_path / EVENTS_FILE, timeout=0.05))
+    holder = sqlite3.connect(tmp_path / EVENTS_FILE, isolation_level=None)
+    holder.execute("BEGIN EXCLUSIVE")
+    with pytest.raises(StoreError, match="locked"):
+        ranker.feedback(purchases("p9"))
+    assert info(answers(ranker)[0])["personalized"] is True
+    holder.execute("ROLLBACK")
+    assert ranker.feedback(purchases("p9")) == 1

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from endcap_rerank.index.fusion import fuse
+from endcap_rerank.index.fusion import fuse, redirected
 from endcap_rerank.index.selection import best
 
 ROWS = np.array([3, 5, 8])
@@ -63,3 +63,20 @@ def test_best_equals_a_full_stable_sort():
         scores = rng.integers(0, 20, 300).astype(np.float32)  # full of ties
         count = int(rng.integers(0, 320))
         np.testing.assert_array_equal(best(scores, count), np.argsort(-scores, kind="stable")[:count])
+
+
+def test_what_is_named_has_the_upper_half():
+    found = fused(
+        [0.2, 0.6, 0.4], [10.0, 0.0, 5.0], lexical_weight=0.25, named=np.array([True, False, False])
+    )
+    assert found.rows.tolist() == [3, 5, 8]
+    np.testing.assert_allclose(found.fused, [0.625, 0.375, 0.25], rtol=1e-6)
+
+
+def test_a_query_is_drawn_to_what_its_words_find():
+    query, found = np.eye(3, dtype=np.float32)[0], np.eye(3, dtype=np.float32)[1:2]
+    drawn = redirected(query, found, np.ones(1, np.float32))
+    assert drawn.dtype == np.float32
+    np.testing.assert_allclose(drawn, [0.5**0.5, 0.5**0.5, 0], rtol=1e-6)
+    np.testing.assert_array_equal(redirected(query, np.zeros_like(found), np.ones(1, np.float32)), query)
+    np.testing.assert_array_equal(redirected(query, -query[None], np.ones(1, np.float32)), query)

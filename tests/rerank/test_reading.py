@@ -1,7 +1,10 @@
+import numpy as np
 import pytest
+from endcap_rerank.index import LiveIndex
 from endcap_rerank.index.lexical import LexicalDelta, LexicalIndex, write_lexical
 from endcap_rerank.index.reading import Correction, read_query
 from endcap_rerank.product import Product
+from small_catalog import small_index
 
 TITLES = [
     *["Cordless drill"] * 20,
@@ -81,3 +84,16 @@ def test_nothing_to_read(index, query):
     reading = read_query(query, index)
     assert reading.corrections == ()
     assert reading.scores.shape == (len(TITLES),)
+
+
+def test_a_misspelled_query_is_near_to_what_was_meant(tmp_path):
+    vectors = np.eye(8, dtype=np.float32)[[0] * 4 + [1] * 4]
+    titles = ["Cordless drill"] * 2 + ["Power tool"] * 2 + ["Garden hose"] * 4
+    products = [Product(id=str(n), title=title) for n, title in enumerate(titles)]
+    live = LiveIndex(small_index(tmp_path, products, vectors))
+    strange = np.eye(8, dtype=np.float32)[1]  # as an encoder might read a word that it does not know
+    found = live.retrieve("drlil", strange, count=8)
+    assert found.corrections == (Correction("drlil", ("drill",)),)
+    # Product 2 shares no word with the query, but lies where the drills lie.
+    assert found.dense[found.rows.tolist().index(2)] > 0.7
+    assert live.retrieve("drlil", strange, count=8, tolerant=False).dense[0] == 1.0

@@ -13,7 +13,7 @@ from endcap_rerank.errors import StoreError
 from endcap_rerank.filters import Filters
 from endcap_rerank.index.build import Index
 from endcap_rerank.index.codes import codes_in
-from endcap_rerank.index.fusion import LEXICAL_WEIGHT, Candidates, fuse
+from endcap_rerank.index.fusion import FEEDBACK_PRODUCTS, LEXICAL_WEIGHT, Candidates, fuse, redirected
 from endcap_rerank.index.lexical import query_terms
 from endcap_rerank.index.products import LiveProducts, Rows
 from endcap_rerank.index.reading import read_query
@@ -91,7 +91,8 @@ class LiveIndex(LiveProducts):
     ) -> Candidates:
         """The best ``count`` of the ``count`` nearest and the ``count`` best-worded products.
 
-        A product whose id or model number the query names comes first.
+        A product whose id or model number the query names comes first. When words were read otherwise than
+        written, closeness is that to a vector drawn to what the words find.
 
         Args:
             embedding: float32 [D], L2-normalized.
@@ -103,10 +104,13 @@ class LiveIndex(LiveProducts):
         vector = checked_vector("embedding", embedding, self.dimension)
         passing, passing_delta = self._passing(filters)
         index = self.index
-        near, closeness = index.dense.search(vector, count, passing)
         reading = read_query(query, index.lexical, self._delta.lexical, tolerant=tolerant)
         terms, bm25 = reading.terms, reading.scores
         worded = index.lexical.best(bm25, count, passing)
+        if reading.corrections and len(worded):
+            top = worded[:FEEDBACK_PRODUCTS]
+            vector = redirected(vector, index.dense.vectors[top], bm25[top])
+        near, closeness = index.dense.search(vector, count, passing)
         named = self._named(query, filters)
         if len(named):
             worded = np.union1d(worded, named[named < index.count])

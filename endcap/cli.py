@@ -9,7 +9,9 @@ from endcap.commands import (
     build,
     demo,
     demo_data,
+    events,
     export,
+    forget,
     register,
     report,
     rollback,
@@ -35,6 +37,8 @@ app.command("export")(export.export)
 app.command("register")(register.register)
 app.command("rollback")(rollback.rollback)
 app.command("affinities")(affinities.affinities)
+app.command("forget")(forget.forget)
+app.add_typer(events.events, name="events")
 app.command("demo")(demo.demo)
 app.command("demo-data")(demo_data.demo_data)
 app.command("report")(report.report)

@@ -18,18 +18,18 @@ up to one sparse matrix.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from endcap_rerank.affinities import LATEST, affinities_path, item_weight, write_affinities
-from endcap_rerank.events_store import Event, SqliteEventStore
+from endcap_rerank.events import Event, events_missing, open_events
 from endcap_rerank.index import Index
-from endcap_rerank.ranker import EVENTS_FILE
 from endcap_rerank.release import Release
 from endcap_rerank.schema import EVENT_WEIGHTS
+from endcap_rerank.settings import Settings
 from scipy import sparse
 
 from endcap_export.registry import RELEASES, STATE, current
@@ -229,9 +229,10 @@ def learn_affinities(repository: Path, state: Path | None = None) -> dict[str, A
     """
     state = repository / STATE if state is None else state
     release = Release.open(repository / RELEASES / current(repository).release)
-    if not (state / EVENTS_FILE).is_file():
+    settings = replace(Settings.from_environment(), state=state)
+    if events_missing(settings):
         return {}
-    store = SqliteEventStore(state / EVENTS_FILE)
+    store = open_events(settings)
     try:
         return learn_for_index(Index.open(release.index), release.id, store.every(), state)
     finally:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from endcap_rerank.events_store import SqliteEventStore
-from endcap_rerank.ranker import EVENTS_FILE
+from endcap_rerank.events import open_events
 from endcap_rerank.release import Release
+from endcap_rerank.settings import Settings
 
 from endcap_export.affinities import learn_affinities
 from endcap_export.export import export_release
@@ -122,13 +122,16 @@ def build(
 def import_events(shop: Shop, state: Path, progress: Progress = silent) -> int:
     """Put the shop's events into the store that serving reads; events that it has are not added twice.
 
+    The store is that of the environment's ENDCAP_EVENTS, else the SQLite file in ``state``; users' ids are
+    hashed and limits kept as the environment says.
+
     Returns:
         How many were new.
     """
     if not shop.events:
         return 0
     progress("events", 0, 1)
-    store = SqliteEventStore(state / EVENTS_FILE)
+    store = open_events(replace(Settings.from_environment(), state=state))
     try:
         return store.import_events(shop.events)
     finally:

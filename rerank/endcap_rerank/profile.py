@@ -222,6 +222,7 @@ class Profiles:
         """
         events = self._read(user) if user else []
         if not events:
+            self._cache.pop(user, None)  # a forgotten shopper
             return empty_profile(self._index.dimension)
         cached = self._cache.get(user)
         if cached is not None and cached[1] == self._index.version and cached[0] == events:

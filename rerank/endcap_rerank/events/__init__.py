@@ -1,7 +1,7 @@
 """Shoppers' events: what they are, and the stores that keep them."""
 
 from endcap_rerank.events.event import MAX_CLOCK_SKEW, Event
-from endcap_rerank.events.opening import EVENTS_FILE, events_file, open_events
+from endcap_rerank.events.opening import EVENTS_FILE, events_file, events_missing, open_events
 from endcap_rerank.events.redis import RedisEventStore
 from endcap_rerank.events.sqlite import SqliteEventStore
 from endcap_rerank.events.store import IMPORT_CHUNK, EventStore, Limits
@@ -16,5 +16,6 @@ __all__ = [
     "RedisEventStore",
     "SqliteEventStore",
     "events_file",
+    "events_missing",
     "open_events",
 ]

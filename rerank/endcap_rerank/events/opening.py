@@ -35,6 +35,15 @@ def open_events(settings: Settings) -> EventStore:
     return store
 
 
+def events_missing(settings: Settings) -> bool:
+    """Whether the store is a file that is not there: opening would make an empty one.
+
+    Raises:
+        InvalidInputError: the URL cannot be used.
+    """
+    return settings.events.partition("://")[0] not in SCHEMES and not events_file(settings).is_file()
+
+
 def events_file(settings: Settings) -> Path:
     """The SQLite file of the settings.
 

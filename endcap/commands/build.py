@@ -66,7 +66,7 @@ ServerOption = Annotated[
         help="A running Triton that shall load it at once: localhost:8001 or http://localhost:8000."
     ),
 ]
-QuantizationOption = Annotated[str, typer.Option(help="How int8 is made: rowwise, dynamic or nbits.")]
+QuantizationOption = Annotated[str, typer.Option(help="How int8 is made: static, rowwise, dynamic or nbits.")]
 TensorRTOption = Annotated[
     bool, typer.Option("--tensorrt", help="Also build a TensorRT engine (tensorrt, else tensorrt-rtx).")
 ]
@@ -82,7 +82,7 @@ def build(
     max_steps: MaxStepsOption = None,
     seconds: SecondsOption = None,
     limit_train: LimitOption = None,
-    quantization: QuantizationOption = "rowwise",
+    quantization: QuantizationOption = "static",
     precision: Annotated[str, typer.Option(help="Which encoder is served: int8 or fp32.")] = "int8",
     tensorrt: TensorRTOption = False,
     seed: SeedOption = 7,

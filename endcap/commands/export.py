@@ -29,7 +29,7 @@ def export(
     releases: Annotated[Path, typer.Option("--releases", help="Folder of releases.")] = Path(
         "build/releases"
     ),
-    quantization: QuantizationOption = "rowwise",
+    quantization: QuantizationOption = "static",
     tensorrt: TensorRTOption = False,
     max_bad_share: BadShareOption = 0.01,
 ) -> None:

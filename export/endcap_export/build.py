@@ -53,7 +53,7 @@ def build(
     base: str = "minilm",
     settings: TrainingSettings | None = None,
     limit_train: int | None = None,
-    method: str = "rowwise",
+    method: str = "static",
     precision: str = "int8",
     tensorrt: bool = False,
     templates: Path | None = None,

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from endcap_rerank.release import Release
-from endcap_rerank.tokenizer import QueryTokenizer
+from endcap_rerank.tokenizer import QueryTokenizer, Tokens
 
 from endcap_export.encoder import OnnxEncoder, encode_texts
 from endcap_export.evaluate import ranking_scores, tag_scores
@@ -23,6 +23,9 @@ from endcap_export.trained import TrainedEncoder
 
 _PARITY_TEXTS = 200
 _EVALUATED_QUERIES = 300
+_CALIBRATED = 300
+
+T = TypeVar("T")
 
 
 def export_release(
@@ -30,7 +33,7 @@ def export_release(
     shop: Shop,
     releases: Path,
     *,
-    method: str = "rowwise",
+    method: str = "static",
     tensorrt: bool = False,
     progress: Progress = silent,
 ) -> Release:
@@ -57,7 +60,8 @@ def export_release(
         timed("export", lambda: export_onnx(model, encoders["fp32"]))
         texts = _sample(shop)
         parity = timed("parity", lambda: check_parity(model, encoders["fp32"], tokenizer, texts))
-        timed("quantize", lambda: quantize(encoders["fp32"], encoders["int8"], method))
+        samples = _calibration(shop, tokenizer)
+        timed("quantize", lambda: quantize(encoders["fp32"], encoders["int8"], method, samples))
         if tensorrt:
             from endcap_export.tensorrt import Profile, build_engine
 
@@ -132,6 +136,24 @@ def _sample(shop: Shop) -> list[str]:
     )
     each = _PARITY_TEXTS // sum(map(bool, kinds))
     return [text for kind in kinds for text in kind[:: max(1, len(kind) // each)][:each]]
+
+
+def _calibration(shop: Shop, tokenizer: QueryTokenizer) -> list[Tokens]:
+    """What int8 sees the ranges of activations on: queries, their single words, and products.
+
+    Training's queries, not the held-out ones that int8 is evaluated on. Single words matter: in so short a
+    text the outer pieces get values that longer texts never give them.
+    """
+    queries = [judgment.query for judgment in shop.judgments] + [query.text for query in shop.tags]
+    queries = _spread(list(dict.fromkeys(queries)) or [product.title[:512] for product in shop.products])
+    words = _spread(list(dict.fromkeys(word for query in queries for word in query.split())))
+    products = [product.encoder_text() for product in _spread(shop.products)]
+    return [tokenizer.encode([*queries, *words]), tokenizer.encode_products(products)]
+
+
+def _spread(items: Sequence[T]) -> list[T]:
+    """``_CALIBRATED`` of the items at most, from all over."""
+    return list(items[:: max(1, len(items) // _CALIBRATED)][:_CALIBRATED])
 
 
 def _evaluated(

@@ -134,7 +134,7 @@ def test_an_export_of_other_weights_is_refused_with_the_figures(trained, exporte
 
 @pytest.mark.parametrize("method", METHODS)
 def test_int8_stays_near_fp32(method, exported, tokenizer, texts, tmp_path):
-    quantize(exported, tmp_path / "int8.onnx", method)
+    quantize(exported, tmp_path / "int8.onnx", method, [tokenizer.encode(texts[::2])])
     tokens = tokenizer.encode(texts)
     exact = OnnxEncoder(exported).encode(tokens.input_ids, tokens.attention_mask)
     rough = OnnxEncoder(tmp_path / "int8.onnx").encode(tokens.input_ids, tokens.attention_mask)
@@ -146,8 +146,14 @@ def test_int8_stays_near_fp32(method, exported, tokenizer, texts, tmp_path):
         quantize(exported, tmp_path / "x.onnx", "int4")
 
 
-def test_rowwise_int8_does_not_depend_on_padding_or_on_the_batch(exported, tokenizer, texts, tmp_path):
-    quantize(exported, tmp_path / "int8.onnx")
+def test_static_scales_need_texts(exported, tmp_path):
+    with pytest.raises(InvalidInputError, match="samples: got 0; static quantization needs texts"):
+        quantize(exported, tmp_path / "int8.onnx", "static")
+
+
+@pytest.mark.parametrize("method", ["static", "rowwise"])
+def test_int8_does_not_depend_on_padding_or_on_the_batch(method, exported, tokenizer, texts, tmp_path):
+    quantize(exported, tmp_path / "int8.onnx", method, [tokenizer.encode(texts[::2])])
     encoder = OnnxEncoder(tmp_path / "int8.onnx")
     together = tokenizer.encode(texts)
     batched, logits = encoder.encode(together.input_ids, together.attention_mask)
@@ -159,10 +165,13 @@ def test_rowwise_int8_does_not_depend_on_padding_or_on_the_batch(exported, token
         np.testing.assert_allclose(tags[0, :size], logits[row, :size], atol=2e-4)
 
 
-def test_a_warm_up_of_zeros_is_finite(exported, tmp_path):
-    quantize(exported, tmp_path / "int8.onnx")
+def test_a_warm_up_of_zeros_is_finite(exported, tokenizer, texts, tmp_path):
     zeros = np.zeros((2, 4), np.int64)
-    for file in (exported, tmp_path / "int8.onnx"):
+    files = [exported]
+    for method in METHODS:
+        files.append(tmp_path / f"{method}.onnx")
+        quantize(exported, files[-1], method, [tokenizer.encode(texts)])
+    for file in files:
         assert all(np.isfinite(output).all() for output in OnnxEncoder(file).encode(zeros, zeros))
 
 

@@ -102,13 +102,13 @@ def opened(
     """The store that a server with these options and the environment's settings uses.
 
     Raises:
-        InvalidInputError: a setting cannot be used, or there is no store and ``create`` is false.
-        StoreError: the store cannot be opened.
+        InvalidInputError: a setting cannot be used.
+        StoreError: the store cannot be opened, or there is none and ``create`` is false.
     """
     from dataclasses import replace
 
     from endcap_export.registry import STATE
-    from endcap_rerank.errors import InvalidInputError
+    from endcap_rerank.errors import StoreError
     from endcap_rerank.events import events_file, events_missing, open_events
     from endcap_rerank.settings import Settings
 
@@ -121,10 +121,10 @@ def opened(
         keep_days=settings.keep_days if keep_days is None else keep_days,
     )
     if not create and events_missing(settings):
-        expected = (
-            "a store of events is expected; name it by --repository, --state, --events or ENDCAP_EVENTS"
+        raise StoreError(
+            f"{events_file(settings)}: there is no store of events; "
+            "name one by --repository, --state, --events or ENDCAP_EVENTS"
         )
-        raise InvalidInputError("events", str(events_file(settings)), expected)
     store = open_events(settings)
     try:
         yield store

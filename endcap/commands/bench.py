@@ -153,6 +153,52 @@ def ranking(
     _show(report, output)
 
 
+@reports_errors
+def encoder(
+    repository: Repository = None,
+    queries: Annotated[
+        Path | None, typer.Option(help="File of queries (csv with a column `query`, jsonl, txt), or a shop.")
+    ] = None,
+    trained: Annotated[
+        Path | None,
+        typer.Option(
+            "--encoder", help="What `endcap train` wrote. [default: the base's weights, same architecture]"
+        ),
+    ] = None,
+    runs: Annotated[int, typer.Option(min=20, help="Queries that each form encodes.")] = 400,
+    output: Output = REPORTS,
+) -> None:
+    """The served int8 encoder beside fp32 ONNX and PyTorch at batch 1, and their agreement: encoder.json.
+
+    Without --repository: build/homedepot (built first where ENDCAP_DATA is), else the demo shop.
+    """
+    _add_checkout()
+    from endcap_export.registry import RELEASES, current
+    from endcap_rerank.release import Release
+    from rich.progress import Progress
+
+    from benchmarks.encoder import measure
+    from benchmarks.repositories import real_or_demo
+    from endcap.console import errors
+    from endcap.progress import stage_bars
+
+    if repository is None or queries is None:
+        with stage_bars() as bars:
+            prepared = real_or_demo(bars)
+        repository, queries = repository or prepared.repository, queries or prepared.traffic
+    with Progress(console=errors, transient=True) as progress:
+        task = progress.add_task("encoder", total=None)
+        report = measure(
+            Release.open(repository / RELEASES / current(repository).release),
+            queries,
+            encoder=trained,
+            runs=runs,
+            progress=lambda done, total: progress.update(task, completed=done, total=total),
+        )
+    report.write(output)
+    _show(report, output)
+
+
 def _add_checkout() -> None:
     """Make ``benchmarks`` importable: it lies beside ``endcap`` and is part of no distribution."""
     from endcap_rerank.errors import EndcapError

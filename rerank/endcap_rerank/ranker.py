@@ -14,6 +14,7 @@ from endcap_rerank.affinities import Affinities, LiveAffinities
 from endcap_rerank.blocked import BlockedItems
 from endcap_rerank.catalog_store import CatalogStore
 from endcap_rerank.diversity import STRATEGIES, Calibration, Cap, Exploration, SimilarityKernel
+from endcap_rerank.diversity.topic import on_topic
 from endcap_rerank.errors import ReleaseError
 from endcap_rerank.events import EVENTS_FILE as EVENTS_FILE
 from endcap_rerank.events import Event, EventStore, open_events
@@ -241,6 +242,27 @@ class Ranker:
         return buried
 
     def _select(
+        self,
+        request: SearchRequest | RecommendRequest,
+        pool: Pool,
+        scored: Scored,
+        among: npt.NDArray[np.int64],
+        k: int,
+    ) -> Selected:
+        """Select among the candidates that are on topic; among all where the rules need more.
+
+        A shopper's recommendations have no topic that they could leave.
+        """
+        options = request.options
+        if request.diversity <= 0.0 or pool.source not in ("search", "item") or options.explore > 0.0:
+            return self._selected(request, pool, scored, among, k)
+        near = np.zeros(len(scored), bool)
+        near[among[on_topic(scored.scores[among], k)]] = True
+        near[list(pool.pins)] = True  # they are among them: a pin is never buried
+        found = self._selected(request, pool, scored, among[near[among]], k)
+        return self._selected(request, pool, scored, among, k) if found.exceeded else found
+
+    def _selected(
         self,
         request: SearchRequest | RecommendRequest,
         pool: Pool,

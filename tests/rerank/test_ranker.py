@@ -505,3 +505,28 @@ def test_an_index_of_another_encoder_is_refused(tmp_path):
     release = Release(tmp_path, "r", (), DIMENSION, TextSettings(), "encoder-b", manifest={})
     with pytest.raises(ReleaseError, match="another encoder"):
         Ranker.open(release, Settings(state=tmp_path / "state"))
+
+
+def test_a_misspelled_word_is_reported_and_found(ranker):
+    ranked = ranker.search(search_request("red ketle", k=5, diversity=0.0))
+    assert all("kettle" in product.title for product in found(ranked))
+    assert info(ranked)["corrections"] == [{"word": "ketle", "read_as": ["kettle"]}]
+    assert any("ketle" in note for note in info(ranked)["notes"])
+    plain = ranker.search(search_request("red ketle", options='{"understand": false}'))
+    assert info(plain)["corrections"] == []
+
+
+def test_an_id_finds_its_product_first_whatever_diversity(ranker):
+    wanted = list(SHOP)[37]
+    for diversity in (0.0, 0.3, 1.0):
+        ranked = ranker.search(search_request(wanted, k=5, diversity=diversity))
+        assert ranked.item_ids[0] == wanted
+
+
+def test_the_most_diverse_list_stays_on_topic(ranker):
+    request = search_request("lamp", k=6, diversity=1.0)
+    pool = ranker.retrieve(request)
+    scores = ranker.rank(request, pool).scores
+    on_topic = np.sort(scores)[::-1]
+    limit = on_topic[5] - 0.5 * (on_topic[0] - on_topic[len(scores) // 2])
+    assert ranker.search(request).scores.min() >= limit - 1e-6

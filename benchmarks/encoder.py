@@ -93,8 +93,8 @@ def measure(
     }
     notes = (
         f"Release {release.path.name}, int8 by {release.manifest['record'].get('quantization', '?')}; "
-        f"{len(sets)} different real queries, batch 1, {np.median(lengths):g} word pieces with padding (median, "
-        f"{min(lengths)} to {max(lengths)}), one thread. {ROUND} queries in a row by each form, in "
+        f"{len(sets)} different real queries, batch 1, {np.median(lengths):g} word pieces with padding "
+        f"(median, {min(lengths)} to {max(lengths)}), one thread. {ROUND} queries in a row by each form, in "
         f"turns, after {_WARM_UP} that are not counted. A speed-up is the ratio of the medians, its interval "
         f"95% by bootstrap over queries. PyTorch {torch.__version__} (eager mode, scaled-dot-product "
         f"attention, inference mode): {origin}. ONNX Runtime {version('onnxruntime')}. Parity: an export of "

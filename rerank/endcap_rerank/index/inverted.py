@@ -1,0 +1,197 @@
+"""Codes of a large catalogue in lists by neighbourhood: a query reads only the lists near it.
+
+The vectors are grouped around about 2·√N centres by k-means, and each list holds 4-bit codes of the
+differences from its centre (IVFADC: Jégou et al., "Product Quantization for Nearest Neighbor Search", 2011),
+packed for comparison in registers as faiss does it ("fast scan"). A query reads the ``PROBES`` lists whose
+centres are nearest; a filtered one the nearest lists *that hold passing rows*, so that a filter which follows
+the clusters, as a category or a brand does, costs no quality.
+
+faiss keeps such packed lists in the memory of each process. Here they lie in one file that every process
+maps: faiss's lists on disk expect the codes of a list and then its row numbers, ``capacity`` of each, and a
+capacity of whole blocks of 32 makes room for exactly the packed blocks.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import faiss
+import numpy as np
+from numpy.typing import NDArray
+
+from endcap_rerank.errors import ReleaseError
+from endcap_rerank.index.arrays import open_array, save_array
+
+PROBES = 128
+"""Lists that a query reads: 6 % of those of a million products."""
+
+_INDEX = "lists.faiss"
+_LISTS = "lists.bin"
+_BLOCK = 32
+"""Codes that faiss packs together."""
+_TRAINING_VECTORS = 48
+"""For each centre; faiss asks for at least 39."""
+_ROUNDS = 8
+_ONE_BY_ONE = 10
+"""faiss's name for the search that takes query after query and list after list; the quickest one here."""
+_ADDED_AT_ONCE = 65_536
+_SAMPLE = 24_576
+"""Passing rows that are looked at to see which lists hold any: a dozen a list."""
+_ROWS_READ = 12
+"""Passing rows in the lists that are read, for each one wanted."""
+_FEW = 0.1
+"""Share of passing rows below which the lists that hold any are looked for."""
+_GATHER_COST = 64
+"""Codes that are compared in the time that one vector is read and compared exactly."""
+
+
+def write_inverted(directory: Path, vectors: NDArray[np.float32]) -> None:
+    """Write what :class:`InvertedCodes` reads; a minute on one core for a million of 384 dimensions.
+
+    Args:
+        vectors: [N, D], L2-normalized.
+    """
+    count, dimension = vectors.shape
+    lists = 1 << round(math.log2(2 * math.sqrt(count)))
+    pieces = dimension // 2 if dimension % 2 == 0 else dimension
+    centres = faiss.IndexFlatIP(dimension)
+    index: Any = faiss.IndexIVFPQFastScan(centres, dimension, lists, pieces, 4, faiss.METRIC_INNER_PRODUCT)
+    index.by_residual = True
+    index.cp.niter = _ROUNDS
+    index.cp.max_points_per_centroid = _TRAINING_VECTORS
+    faiss.omp_set_num_threads(1)  # as in dense.py
+    # Evenly spread rows: shops list their products by category.
+    index.train(np.ascontiguousarray(vectors[:: max(1, count // (lists * _TRAINING_VECTORS))]))
+    for start in range(0, count, _ADDED_AT_ONCE):
+        index.add(np.ascontiguousarray(vectors[start : start + _ADDED_AT_ONCE]))
+    _write_lists(directory, faiss.downcast_InvertedLists(index.invlists), lists, count)
+    save_array(directory, "lists.centres", centres.reconstruct_n(0, lists))
+    index.reset()
+    faiss.write_index(index, str(directory / _INDEX))
+
+
+def _write_lists(directory: Path, blocks: Any, lists: int, count: int) -> None:
+    table = np.zeros((lists, 3), np.uint64)  # size, capacity, offset: a list as faiss describes it
+    list_of_row = np.zeros(count, np.uint16 if lists <= 1 << 16 else np.int32)
+    with (directory / _LISTS).open("wb") as stream:
+        for number in range(lists):
+            size = blocks.list_size(number)
+            capacity = -(-size // _BLOCK) * _BLOCK
+            table[number] = size, capacity, stream.tell()
+            if not size:
+                continue
+            rows = np.zeros(capacity, np.int64)
+            rows[:size] = faiss.rev_swig_ptr(blocks.get_ids(number), size)
+            list_of_row[rows[:size]] = number
+            packed = faiss.rev_swig_ptr(blocks.get_codes(number), capacity // _BLOCK * blocks.block_size)
+            stream.write(packed.tobytes())
+            stream.write(rows.tobytes())
+    save_array(directory, "lists.table", table)
+    save_array(directory, "lists.of_row", list_of_row)
+
+
+# faiss's own annotations do not know what its Python layer adds.
+_parameters: Any = faiss.SearchParametersIVF
+_bitmap: Any = faiss.IDSelectorBitmap
+_pointer: Any = faiss.swig_ptr
+
+
+class InvertedCodes:
+    """The lists of a base catalogue, memory-mapped: processes share them.
+
+    Raises:
+        ReleaseError: a file is missing or damaged.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        table = open_array(directory, "lists.table")
+        self._sizes = table[:, 0].astype(np.int64)
+        self._centres: NDArray[np.float32] = open_array(directory, "lists.centres")
+        self._list_of_row = open_array(directory, "lists.of_row")
+        file = directory / _LISTS
+        try:
+            index: Any = faiss.read_index(str(directory / _INDEX))
+            self._lists = _mapped(file, table, index.fast_scan_code_size())
+        except (RuntimeError, OSError) as error:
+            raise ReleaseError(f"{directory}: the lists cannot be read ({error})") from error
+        index.implem = _ONE_BY_ONE
+        index.replace_invlists(self._lists, False)
+        index.ntotal = len(self._list_of_row)
+        self._index = index
+
+    @staticmethod
+    def exist(directory: Path) -> bool:
+        """Whether :func:`write_inverted` wrote here."""
+        return (directory / _INDEX).is_file()
+
+    def nearest(self, queries: NDArray[np.float32], wanted: int) -> list[NDArray[np.int64]]:
+        """About ``wanted`` rows nearest to each of ``queries`` [B, D], ascending."""
+        faiss.omp_set_num_threads(1)
+        probes = min(PROBES, len(self._sizes))
+        found = self._index.search(queries, wanted, params=_parameters(nprobe=probes))[1]
+        return [_ascending(rows) for rows in found]
+
+    def nearest_passing(
+        self, query: NDArray[np.float32], wanted: int, passing: NDArray[np.bool_], allowed: int
+    ) -> NDArray[np.int64] | None:
+        """About ``wanted`` passing rows nearest to ``query`` [D], ascending.
+
+        None where comparing all passing rows is quicker.
+
+        Args:
+            passing: bool [N]; ``allowed`` of them are true.
+        """
+        faiss.omp_set_num_threads(1)
+        query, bits = query[None], np.packbits(passing, bitorder="little")
+        if allowed >= _FEW * len(passing):
+            parameters = _parameters(sel=_bitmap(bits), nprobe=min(PROBES, len(self._sizes)))
+            return _ascending(self._index.search(query, wanted, params=parameters)[1][0])
+        closeness = self._centres @ query[0]
+        lists = self._lists_holding(passing, allowed, np.argsort(-closeness, kind="stable"), wanted)
+        if self._sizes[lists].sum() > _GATHER_COST * allowed:
+            return None
+        near = closeness[lists]
+        scores, found = np.empty((1, wanted), np.float32), np.empty((1, wanted), np.int64)
+        # faiss's Python layer lets no parameters through here; its C++ does.
+        self._index.search_preassigned_c(
+            1,
+            _pointer(query),
+            wanted,
+            *(_pointer(array) for array in (lists, near, scores, found)),
+            False,
+            _parameters(sel=_bitmap(bits), nprobe=len(lists)),
+        )
+        return _ascending(found[0])
+
+    def _lists_holding(
+        self, passing: NDArray[np.bool_], allowed: int, order: NDArray[np.int64], wanted: int
+    ) -> NDArray[np.int64]:
+        """The first of the lists ``order`` that hold passing rows, enough for ``wanted``."""
+        stride = max(1, allowed // _SAMPLE)
+        sample = np.flatnonzero(passing[::stride]) * stride
+        held = np.bincount(self._list_of_row[sample], minlength=len(order))[order]
+        order, held = order[held > 0], held[held > 0]
+        reached = int(np.searchsorted(held.cumsum(), _ROWS_READ * wanted / stride)) + 1
+        return np.ascontiguousarray(order[: max(PROBES, reached)])
+
+
+def _ascending(rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Rows in order of memory, without the -1 of places that were not filled."""
+    kept: NDArray[np.int64] = np.sort(rows)
+    return kept[kept.searchsorted(0) :]
+
+
+def _mapped(file: Path, table: NDArray[np.uint64], code_size: int) -> Any:
+    expected = int(table[:, 1].sum()) * (code_size + 8)
+    if file.stat().st_size != expected:
+        raise OSError(f"{file.name} has {file.stat().st_size} bytes; {expected} are expected")
+    lists: Any = faiss.OnDiskInvertedLists()
+    lists.nlist, lists.code_size, lists.totsize = len(table), code_size, expected
+    lists.filename, lists.read_only, lists.prefetch_nthread = str(file), True, 0
+    lists.lists.resize(len(table))
+    described = np.ascontiguousarray(table, np.uint64)
+    faiss.memcpy(lists.lists.data(), faiss.swig_ptr(described), described.nbytes)
+    lists.do_mmap()
+    return lists

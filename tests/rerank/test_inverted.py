@@ -1,0 +1,116 @@
+import shutil
+
+import numpy as np
+import pytest
+from endcap_rerank.errors import ReleaseError
+from endcap_rerank.index.dense import EXACT_LIMIT, DenseIndex, write_dense
+from small_catalog import clustered_vectors
+
+COUNT = 6 * EXACT_LIMIT
+
+
+@pytest.fixture(scope="module")
+def vectors():
+    return clustered_vectors(COUNT)
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory, vectors):
+    directory = tmp_path_factory.mktemp("inverted")
+    write_dense(directory, vectors, inverted_from=COUNT)
+    assert (directory / "lists.bin").is_file()
+    assert not (directory / "codes.faiss").exists()
+    return directory
+
+
+@pytest.fixture(scope="module")
+def large(directory):
+    return DenseIndex(directory)
+
+
+def exact(vectors, query, count, passing=None):
+    scores = vectors @ query
+    if passing is not None:
+        scores = np.where(passing, scores, -np.inf)
+    return np.argsort(-scores, kind="stable")[:count]
+
+
+def recall(index, vectors, queries, count, passing=None):
+    found = []
+    for query in queries:
+        rows, scores = index.search(query, count, passing)
+        expected = exact(vectors, query, count, passing)
+        assert len(rows) == count
+        np.testing.assert_allclose(scores, vectors[rows] @ query, atol=1e-6)
+        assert (np.diff(scores) <= 0).all()
+        assert passing is None or passing[rows].all()
+        found.append(len(np.intersect1d(rows, expected)) / count)
+    return np.mean(found)
+
+
+def test_the_nearest_are_found_with_their_true_scores(large, vectors):
+    assert recall(large, vectors, clustered_vectors(40, seed=7), 100) >= 0.98
+
+
+def test_a_batch_finds_what_its_queries_find_alone(large, vectors):
+    queries = clustered_vectors(16, seed=7)
+    for query, (rows, scores) in zip(queries, large.search_many(queries, 50), strict=True):
+        alone = large.search(query, 50)
+        np.testing.assert_array_equal(rows, alone[0])
+        np.testing.assert_allclose(scores, alone[1], atol=1e-6)
+
+
+@pytest.mark.parametrize("share", [0.6, 0.09, 0.04, 0.005])
+def test_a_filter_that_knows_no_clusters(large, vectors, share):
+    passing = np.random.default_rng(1).random(COUNT) < share
+    assert recall(large, vectors, vectors[::1200], 20, passing) >= 0.98
+
+
+@pytest.mark.parametrize("share", [0.5, 0.2, 0.05])
+def test_a_filter_that_follows_the_clusters(large, vectors, share):
+    about = clustered_vectors(1, seed=9)[0]
+    closeness = vectors @ about
+    passing = closeness >= np.quantile(closeness, 1 - share)
+    assert recall(large, vectors, vectors[::1200], 20, passing) >= 0.98
+
+
+def test_a_filter_that_contradicts_the_query_still_fills_the_list(large, vectors):
+    query = vectors[0]
+    passing = vectors @ query < np.quantile(vectors @ query, 0.3)
+    rows, _ = large.search(query, 100, passing)
+    assert len(rows) == 100
+    assert passing[rows].all()
+
+
+def test_more_is_asked_than_there_is(large):
+    rows, _ = large.search(clustered_vectors(1)[0], COUNT + 5)
+    assert sorted(rows) == list(range(COUNT))
+    (many,) = large.search_many(clustered_vectors(1), COUNT + 5)
+    assert len(many[0]) == COUNT
+
+
+def test_a_moved_index_opens(tmp_path, directory, large):
+    moved = DenseIndex(shutil.copytree(directory, tmp_path / "elsewhere"))
+    query = clustered_vectors(1, seed=7)[0]
+    np.testing.assert_array_equal(moved.search(query, 50)[0], large.search(query, 50)[0])
+
+
+@pytest.mark.parametrize("name", ["lists.bin", "lists.faiss", "lists.table.npy", "lists.of_row.npy"])
+def test_a_damaged_file_is_refused(tmp_path, directory, name):
+    copy = shutil.copytree(directory, tmp_path / "copy")
+    data = (copy / name).read_bytes()
+    (copy / name).write_bytes(data[: len(data) // 2])
+    with pytest.raises(ReleaseError):
+        DenseIndex(copy)
+
+
+def test_the_codes_are_mapped_not_copied(directory, large):
+    large.search(clustered_vectors(1)[0], 10)
+    with open("/proc/self/maps") as maps:
+        assert any(str(directory / "lists.bin") in line for line in maps)
+
+
+def test_an_odd_dimension_works(tmp_path):
+    vectors = clustered_vectors(EXACT_LIMIT + 1, dimension=7)
+    write_dense(tmp_path, vectors, inverted_from=EXACT_LIMIT)
+    assert DenseIndex(tmp_path).search(vectors[9], 3)[0][0] == 9

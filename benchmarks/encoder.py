@@ -146,8 +146,9 @@ def _pytorch(release: Release, encoder: Path | None) -> tuple[TwoHeadBert, str]:
         return TrainedEncoder.open(encoder).load(), "the trained encoder"
     base = release.manifest["record"].get("base", "minilm")
     model = load_model(find_base(base), release.labels)
+    model.train(False)
     return (
-        model.eval(),
+        model,
         f"the trained weights are not kept, so {base} with a fresh tag head, the same architecture",
     )
 

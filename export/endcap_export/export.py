@@ -8,22 +8,27 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from endcap_rerank.release import Release
+import onnx
+from endcap_rerank.release import Release, TextSettings
 from endcap_rerank.tokenizer import QueryTokenizer, Tokens
 
 from endcap_export.encoder import OnnxEncoder, encode_texts
 from endcap_export.evaluate import ranking_scores, tag_scores
+from endcap_export.half import half_precision
 from endcap_export.onnx_export import export_onnx
 from endcap_export.parity import check_parity
 from endcap_export.progress import Progress, silent
 from endcap_export.quantize import quantize
 from endcap_export.release import TENSORRT, write_release
 from endcap_export.shop import Shop, texts_of
+from endcap_export.tensorrt import Profile, build_engine
 from endcap_export.trained import TrainedEncoder
 
 _PARITY_TEXTS = 200
 _EVALUATED_QUERIES = 300
 _CALIBRATED = 300
+_TIMING_CACHE = "tensorrt-timing.cache"
+"""Beside the folder of releases: the next engine of the shop is built faster."""
 
 T = TypeVar("T")
 
@@ -63,12 +68,17 @@ def export_release(
         samples = _calibration(shop, tokenizer)
         timed("quantize", lambda: quantize(encoders["fp32"], encoders["int8"], method, samples))
         if tensorrt:
-            from endcap_export.tensorrt import Profile, build_engine
-
             encoders[TENSORRT] = work / "tensorrt.plan"
-            longest = max(trained.text.query_length, trained.text.product_length)
-            profiles = (Profile(length=(1, min(12, longest), longest)),)
-            timed("tensorrt", lambda: build_engine(encoders["fp32"], encoders[TENSORRT], profiles=profiles))
+            timing_cache = releases.parent / _TIMING_CACHE
+            timed(
+                "tensorrt",
+                lambda: _build_engine(
+                    encoders["fp32"],
+                    encoders[TENSORRT],
+                    _profile(shop, tokenizer, trained.text),
+                    timing_cache,
+                ),
+            )
         metrics = timed(
             "evaluate",
             lambda: {
@@ -127,6 +137,21 @@ class _Timed:
         return result
 
 
+def _build_engine(fp32: Path, plan: Path, profile: Profile, timing_cache: Path) -> None:
+    """An fp16 engine; the record of it is written beside it."""
+    half = fp32.with_name("fp16.onnx")
+    onnx.save(half_precision(onnx.load(fp32)), half)
+    timing_cache.parent.mkdir(parents=True, exist_ok=True)
+    build_engine(half, plan, profiles=(profile,), timing_cache=timing_cache)
+
+
+def _profile(shop: Shop, tokenizer: QueryTokenizer, text: TextSettings) -> Profile:
+    """For the shop's queries as they are padded when served, up to the longest text that is not cut off."""
+    lengths = [tokenizer.encode([query]).input_ids.shape[1] for query in _spread(_queries(shop))]
+    longest = -(-max(text.query_length, text.product_length) // text.pad_multiple) * text.pad_multiple
+    return Profile.of_lengths(lengths, longest)
+
+
 def _sample(shop: Shop) -> list[str]:
     """Texts of many lengths for the parity check: queries of each kind, and titles."""
     kinds = (
@@ -144,11 +169,16 @@ def _calibration(shop: Shop, tokenizer: QueryTokenizer) -> list[Tokens]:
     Training's queries, not the held-out ones that int8 is evaluated on. Single words matter: in so short a
     text the outer pieces get values that longer texts never give them.
     """
-    queries = [judgment.query for judgment in shop.judgments] + [query.text for query in shop.tags]
-    queries = _spread(list(dict.fromkeys(queries)) or [product.title[:512] for product in shop.products])
+    queries = _spread(_queries(shop))
     words = _spread(list(dict.fromkeys(word for query in queries for word in query.split())))
     products = [product.encoder_text() for product in _spread(shop.products)]
     return [tokenizer.encode([*queries, *words]), tokenizer.encode_products(products)]
+
+
+def _queries(shop: Shop) -> list[str]:
+    """Distinct queries that were trained on; titles where the shop has none."""
+    queries = [judgment.query for judgment in shop.judgments] + [query.text for query in shop.tags]
+    return list(dict.fromkeys(queries)) or [product.title[:512] for product in shop.products]
 
 
 def _spread(items: Sequence[T]) -> list[T]:

@@ -2,7 +2,7 @@
 
 ``tensorrt`` is taken where it can be imported (NVIDIA's container, a GPU), else ``tensorrt_rtx``, which
 builds for a named compute capability without a GPU. Networks are strongly typed in both: the precision is
-the ONNX graph's own.
+the ONNX graph's own, see ``endcap_export.half``.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from endcap_rerank.errors import EndcapError
+import numpy as np
+from endcap_rerank.errors import EndcapError, InvalidInputError
 from endcap_rerank.release import checksum
 from endcap_rerank.schema import ENCODE
 
@@ -39,6 +40,21 @@ class Profile:
     batch: tuple[int, int, int] = (1, 1, 32)
     length: tuple[int, int, int] = (1, 12, 64)
 
+    @classmethod
+    def of_lengths(cls, lengths: Sequence[int], longest: int) -> Profile:
+        """Fit a profile to texts: the engine is fastest at the median length, and takes up to ``longest``.
+
+        Args:
+            lengths: word pieces of each text, with the padding that they are served with.
+            longest: word pieces at which a text is cut off.
+
+        Raises:
+            InvalidInputError: there is no length, or one above ``longest``.
+        """
+        if not lengths or not 1 <= min(lengths) <= max(lengths) <= longest:
+            raise InvalidInputError("lengths", list(lengths)[:8], f"some are expected, of 1 to {longest}")
+        return cls(length=(1, int(np.median(lengths)), longest))
+
 
 @dataclass(frozen=True)
 class Engine:
@@ -47,6 +63,7 @@ class Engine:
     Attributes:
         tensors: name → (``input`` or ``output``, TensorRT's dtype, dims with -1 where they vary).
         onnx: checksum of the ONNX file.
+        timing_cache: whether measured times were read from a file, or kept in one.
     """
 
     plan: Path
@@ -56,6 +73,7 @@ class Engine:
     profiles: tuple[Profile, ...]
     tensors: dict[str, tuple[str, str, tuple[int, ...]]]
     onnx: str
+    timing_cache: bool
     created_at: str
 
 
@@ -118,6 +136,7 @@ def build_engine(
         tuple(profiles),
         tensors,
         checksum(onnx),
+        timing_cache is not None,
         datetime.now(UTC).isoformat(timespec="seconds"),
     )
     described = {**asdict(engine), "plan": plan.name}

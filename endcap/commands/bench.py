@@ -147,6 +147,7 @@ def ranking(
             data or Settings.from_environment().data,
             products=products,
             shoppers=shoppers,
+            pictures=output,
             progress=lambda stage: status.update(stage),
         )
     report.write(output)
@@ -194,6 +195,37 @@ def encoder(
             encoder=trained,
             runs=runs,
             progress=lambda done, total: progress.update(task, completed=done, total=total),
+        )
+    report.write(output)
+    _show(report, output)
+
+
+@reports_errors
+def retrieval(
+    data: Annotated[
+        Path | None, typer.Option(help="Folder of the data sets. [default: ENDCAP_DATA, ../shared/data]")
+    ] = None,
+    products: Annotated[int, typer.Option(min=20_000, help="Products of the large catalogue.")] = 1_000_000,
+    seconds: Annotated[float, typer.Option(min=2, help="How long the catalogue changes under search.")] = 60,
+    kills: Annotated[int, typer.Option(min=1, help="Writers that are killed at a random moment.")] = 10,
+    output: Output = REPORTS,
+) -> None:
+    """Nearest products of a million, filtered, in three processes, under updates: retrieval.json."""
+    _add_checkout()
+    from endcap_rerank.settings import Settings
+    from threadpoolctl import threadpool_limits
+
+    from benchmarks.retrieval import measure
+    from endcap.console import errors
+
+    folder = data or Settings.from_environment().data
+    with errors.status("retrieval") as status, threadpool_limits(1):
+        report = measure(
+            products=products,
+            seconds=seconds,
+            kills=kills,
+            data=folder if folder and (folder / "homedepot").is_dir() else None,
+            progress=lambda stage: status.update(stage),
         )
     report.write(output)
     _show(report, output)

@@ -9,7 +9,7 @@ COPY constraints.txt ./
 COPY rerank ./rerank
 # A folder of its own: whatever the base image brings stays as it is.
 RUN python3 -m pip install --no-cache-dir --disable-pip-version-check \
-        --target /opt/endcap/packages --constraint constraints.txt ./rerank
+        --target /opt/endcap/packages --constraint constraints.txt "./rerank[redis]"
 
 FROM ${TRITON}
 COPY --from=packages /opt/endcap/packages /opt/endcap/packages

@@ -18,6 +18,7 @@ from endcap.commands import (
     search,
     serve,
     train,
+    vectors,
 )
 from endcap.commands import bench as bench_commands
 
@@ -39,6 +40,7 @@ app.command("rollback")(rollback.rollback)
 app.command("affinities")(affinities.affinities)
 app.command("forget")(forget.forget)
 app.add_typer(events.events, name="events")
+app.command("vectors")(vectors.vectors)
 app.command("demo")(demo.demo)
 app.command("demo-data")(demo_data.demo_data)
 app.command("report")(report.report)
@@ -46,6 +48,7 @@ bench.command("diversify")(bench_commands.diversify)
 bench.command("encoder")(bench_commands.encoder)
 bench.command("load")(bench_commands.load)
 bench.command("ranking")(bench_commands.ranking)
+bench.command("retrieval")(bench_commands.retrieval)
 bench.command("stages")(bench_commands.stages)
 app.command("serve")(serve.serve)
 app.command("search")(search.search)

@@ -21,6 +21,7 @@ from endcap_rerank.events import Event, EventStore, open_events
 from endcap_rerank.explain import Place, explain
 from endcap_rerank.filters import Filters
 from endcap_rerank.index import Index, LiveIndex
+from endcap_rerank.milvus import MilvusAddress, MilvusDense
 from endcap_rerank.options import Options, WindowCap
 from endcap_rerank.pool import Pool, query_openness, recommend_pool, search_pool
 from endcap_rerank.product import Product
@@ -84,12 +85,15 @@ class Ranker:
 
         Raises:
             ReleaseError: the index or the ranking weights cannot be used.
-            InvalidInputError: ``settings.blocked`` cannot be read.
+            InvalidInputError: ``settings.blocked`` cannot be read, a URL cannot be used.
             StoreError: a store cannot be opened (a server of events may be down: see ``search``).
         """
         index = Index.open(release.index)
         if (index.encoder_id, index.dimension) != (release.encoder_id, release.dimension):
             raise ReleaseError(f"{release.path}: the index was built with another encoder than the release's")
+        if settings.vectors:
+            address = MilvusAddress.parse(settings.vectors, release.id)
+            index = replace(index, dense=MilvusDense(release.index, address))
         return cls(
             release,
             LiveIndex(index, CatalogStore(settings.state / CATALOG_FILE)),

@@ -24,6 +24,8 @@ class Settings:
             stored as they are when left out.
         keep_events: how many of a shopper's latest events are kept; 0 keeps all.
         keep_days: for how many days an event is kept; 0 keeps it for good.
+        vectors: URL of the Milvus that searches the vectors, ``milvus://host:port``; empty for the release's
+            own index.
         blocked: file of item ids that never appear, one a line; none when left out.
         data: folder of the real data sets that tests and benchmarks use.
     """
@@ -35,6 +37,7 @@ class Settings:
     user_key_file: Path | None = None
     keep_events: int = 0
     keep_days: int = 0
+    vectors: str = ""
     blocked: Path | None = None
     data: Path = Path("../shared/data")
 
@@ -54,6 +57,7 @@ class Settings:
             user_key_file=Path(env["ENDCAP_USER_KEY_FILE"]) if env.get("ENDCAP_USER_KEY_FILE") else None,
             keep_events=_integer(env, "ENDCAP_KEEP_EVENTS", cls.keep_events, 0, 10_000_000),
             keep_days=_integer(env, "ENDCAP_KEEP_DAYS", cls.keep_days, 0, 36_500),
+            vectors=env.get("ENDCAP_VECTORS", cls.vectors),
             blocked=Path(env["ENDCAP_BLOCKED"]) if env.get("ENDCAP_BLOCKED") else None,
             data=Path(env.get("ENDCAP_DATA", str(cls.data))),
         )

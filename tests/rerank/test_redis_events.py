@@ -119,3 +119,46 @@ def test_a_refused_password_is_not_told():
 
 def _holding(folder, text):
     return [file for file in folder.rglob("*") if file.is_file() and text.encode() in file.read_bytes()]
+
+
+def test_a_server_that_hangs_holds_nobody_up_for_long(server):
+    store = RedisEventStore(server.url, timeout=1.0)
+    store.append([click("before", event_id="e1")])
+    assert len(store.of_user("u", 10)) == 1
+    server.hang()
+    began = time.monotonic()
+    for _ in range(20):
+        with pytest.raises(StoreError):
+            store.of_user("u", 10)
+    waited = time.monotonic() - began
+    with pytest.raises(StoreError):
+        store.append([click("perhaps", event_id="e2")])
+    server.resume()
+    assert waited < 20 * 0.25, "every read waited for its own time-out"
+    # What was sent may have arrived after all: the same report again counts once.
+    store.append([click("perhaps", event_id="e2")])
+    time.sleep(1.0)
+    assert sorted(event.item for event in store.of_user("u", 10)) == ["before", "perhaps"]
+
+
+def test_a_connection_that_the_server_closed_is_replaced(server):
+    store = RedisEventStore(server.url)
+    store.append([click("before")])
+    assert len(store.of_user("u", 10)) == 1
+    store._client.client_kill_filter(_type="normal", skipme=True)
+    assert len(store.of_user("u", 10)) == 1
+    store._reader.client_kill_filter(_type="normal", skipme=True)
+    assert store.append([click("after")]) == 1
+
+
+def test_a_user_of_the_server_who_may_not_ask_it_stores_all_the_same(server):
+    admin = RedisEventStore(server.url)._client
+    admin.execute_command(
+        "ACL", "SETUSER", "shop", "on", ">word", "~endcap:*", "+@read", "+@write", "+@scripting", "-info"
+    )
+    store = RedisEventStore(server.url.replace("redis://", "redis://shop:word@"))
+    assert store.append([click("a")]) == 1
+    assert len(store.of_user("u", 10)) == 1
+    with pytest.raises(StoreError, match="though they are deleted"):
+        store.forget("u")
+    assert store.of_user("u", 10) == []

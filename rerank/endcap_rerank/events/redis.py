@@ -118,13 +118,16 @@ class RedisEventStore(EventStore):
     Args:
         url: ``redis://[user:password@]host:port/database``; ``rediss`` for TLS; ``valkey`` is the same.
         timeout: seconds to wait for an answer.
+        read_timeout: seconds that a search waits for a shopper's events.
 
     Raises:
         InvalidInputError: no such URL.
         StoreError: the package ``redis`` is not installed.
     """
 
-    def __init__(self, url: str, *, timeout: float = 2.0, limits: Limits = NO_LIMITS) -> None:
+    def __init__(
+        self, url: str, *, timeout: float = 2.0, read_timeout: float = 0.25, limits: Limits = NO_LIMITS
+    ) -> None:
         try:
             import redis
         except ImportError:
@@ -136,18 +139,23 @@ class RedisEventStore(EventStore):
         self._error = redis.RedisError
         self._unreachable = (redis.ConnectionError, redis.TimeoutError)
         # Every event has an id before it is sent, so that what is sent again is not stored twice.
-        self._client: Any = redis.Redis.from_url(
-            url,
-            socket_timeout=timeout,
-            socket_connect_timeout=min(timeout, 0.5),
-            decode_responses=True,
-            retry=_once_more(),
+        self._client: Any
+        self._reader: Any
+        self._client, self._reader = (
+            redis.Redis.from_url(
+                url,
+                socket_timeout=seconds,
+                socket_connect_timeout=min(seconds, 0.5),
+                decode_responses=True,
+                retry=_once_more(),
+            )
+            for seconds in (timeout, read_timeout)
         )
         self._scripts = {
             script: self._client.register_script(script) for script in (_APPEND, _OF_USER, _FORGET, _PRUNE)
         }
         self._rests_until = 0.0
-        self._asked = False
+        self._warned = False
 
     def append(self, events: Sequence[Event]) -> int:
         """Store all events or none; an ``event_id`` that is known already is skipped.
@@ -166,7 +174,9 @@ class RedisEventStore(EventStore):
         arguments: list[str] = [_USER, str(self.limits.events or 0), "" if oldest is None else repr(oldest)]
         for event in kept:
             arguments += self._row(event)
-        return int(self._ask("written", self._run, _APPEND, (_EVENTS, _TIMES, _VERSION), arguments))
+        added = int(self._ask("written", self._run, _APPEND, (_EVENTS, _TIMES, _VERSION), arguments))
+        self._warn()
+        return added
 
     def of_user(self, user: str, limit: int) -> list[Event]:
         """The user's latest events by timestamp, newest first, at most ``limit``.
@@ -179,7 +189,7 @@ class RedisEventStore(EventStore):
         if limit < 1:
             return []
         self._check_rest()
-        found = self._ask("read", self._run, _OF_USER, (_EVENTS, _USER + user), arguments)
+        found = self._ask("read", self._run, _OF_USER, (_EVENTS, _USER + user), arguments, self._reader)
         return [Event._make(event) for event in json.loads(found)]
 
     def forget(self, user: str) -> int:
@@ -247,9 +257,10 @@ class RedisEventStore(EventStore):
     def close(self) -> None:
         """Close all connections; the store opens others when it is used again."""
         self._client.close()
+        self._reader.close()
 
-    def _run(self, script: str, keys: Sequence[str], arguments: Sequence[str]) -> Any:
-        return self._scripts[script](keys=keys, args=arguments)
+    def _run(self, script: str, keys: Sequence[str], arguments: Sequence[str], client: Any = None) -> Any:
+        return self._scripts[script](keys=keys, args=arguments, client=client)
 
     def _row(self, event: Event) -> tuple[str, str, str, str]:
         texts = (event.user, event.item, event.event, event.query)
@@ -294,9 +305,6 @@ class RedisEventStore(EventStore):
 
     def _ask(self, attempted: str, question: Callable[..., Any], *given: Any, **named: Any) -> Any:
         try:
-            if not self._asked:
-                self._warn()
-                self._asked = True
             answer = question(*given, **named)
         except self._unreachable as error:
             self._rests_until = time.monotonic() + _REST
@@ -308,10 +316,17 @@ class RedisEventStore(EventStore):
 
     def _warn(self) -> None:
         """Log once what makes acknowledged events less than safe."""
+        if self._warned:
+            return
+        self._warned = True
         log = logging.getLogger(__name__)
-        if not self._client.info("persistence").get("aof_enabled"):
+        try:
+            kept_on_disk = self._client.info("persistence").get("aof_enabled")
+            policy = self._client.info("memory").get("maxmemory_policy", "noeviction")
+        except self._error:  # not everybody may ask; the events are stored all the same
+            return
+        if not kept_on_disk:
             log.warning("%s: appendonly is off; a crash of the server loses its latest events", self._name)
-        policy = self._client.info("memory").get("maxmemory_policy", "noeviction")
         if policy != "noeviction":
             log.warning("%s: maxmemory-policy is %s; noeviction is expected", self._name, policy)
 
@@ -331,8 +346,9 @@ def _checked(url: str) -> tuple[str, str]:
 
 
 def _once_more() -> Any:
-    """A connection that went stale is replaced once; a server that is down is not waited for."""
+    """A connection that went stale is replaced once; one that is down or hangs is not waited for again."""
     from redis.backoff import NoBackoff
+    from redis.exceptions import ConnectionError as Disconnected
     from redis.retry import Retry
 
-    return Retry(NoBackoff(), 1)
+    return Retry(NoBackoff(), 1, supported_errors=(Disconnected,))

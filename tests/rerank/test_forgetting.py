@@ -9,6 +9,7 @@ from endcap_rerank.errors import InvalidInputError, StoreError
 from endcap_rerank.events import Event, RedisEventStore, SqliteEventStore, open_events
 from endcap_rerank.privacy import UserKey
 from endcap_rerank.settings import Settings
+from ranking_shop import open_ranker
 from redis_server import RedisServer
 
 PLANTED = "planted-shopper-4711"
@@ -199,3 +200,13 @@ def test_settings_of_events():
     assert (settings.keep_events, settings.keep_days) == (9, 30)
     with pytest.raises(InvalidInputError, match="ENDCAP_KEEP_DAYS"):
         Settings.from_environment({"ENDCAP_KEEP_DAYS": "-1"})
+
+
+def test_a_forgotten_shopper_leaves_the_profiles_in_memory(tmp_path):
+
+    ranker = open_ranker(tmp_path / "release")
+    ranker.feedback([click("p1", PLANTED)])
+    assert ranker._profiles.of(PLANTED).known
+    ranker.events.forget(PLANTED)
+    assert not ranker._profiles.of(PLANTED).known
+    assert PLANTED not in ranker._profiles._cache

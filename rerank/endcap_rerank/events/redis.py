@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from endcap_rerank.errors import InvalidInputError, StoreError
 from endcap_rerank.events.event import Event
+from endcap_rerank.events.redis_scripts import APPEND, FORGET, OF_USER, PRUNE
 from endcap_rerank.events.store import NO_LIMITS, EventStore, Limits
 
 SCHEMES = ("redis", "rediss", "valkey", "valkeys")
@@ -28,81 +29,6 @@ _REST = 1.0
 """Seconds without another attempt to read after the server could not be reached: searches shall not wait."""
 
 _PAGE = 1000
-
-_DELETE = """
-local function delete(id)
-    local document = redis.call('HGET', KEYS[1], id)
-    if document then redis.call('ZREM', ARGV[1] .. cjson.decode(document)[1], id) end
-    redis.call('HDEL', KEYS[1], id)
-    redis.call('ZREM', KEYS[2], id)
-end
-local function trim(user, most)
-    local ids = redis.call('ZRANGE', ARGV[1] .. user, 0, -most - 1)
-    for _, id in ipairs(ids) do delete(id) end
-    return #ids
-end
-local function expire(oldest, most)
-    local ids = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', '(' .. oldest, 'LIMIT', 0, most)
-    for _, id in ipairs(ids) do delete(id) end
-    return #ids
-end
-"""
-# A script runs alone and whole: no other client sees half of it, and it is written to the log as one.
-_APPEND = (
-    _DELETE
-    + """
-local most, oldest, added, users = tonumber(ARGV[2]), ARGV[3], 0, {}
-for at = 4, #ARGV, 4 do
-    local id, user, time, document = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
-    if redis.call('HSETNX', KEYS[1], id, document) == 1 then
-        redis.call('ZADD', KEYS[2], time, id)
-        redis.call('ZADD', ARGV[1] .. user, time, id)
-        users[user] = true
-        added = added + 1
-    end
-end
-if added > 0 then
-    if most > 0 then for user in pairs(users) do trim(user, most) end end
-    if oldest ~= '' then expire(oldest, (#ARGV - 3) / 2 + 1000) end
-    redis.call('INCR', KEYS[3])
-end
-return added
-"""
-)
-_OF_USER = """
-local ids
-if ARGV[1] == '' then
-    ids = redis.call('ZREVRANGE', KEYS[2], 0, ARGV[2] - 1)
-else
-    ids = redis.call('ZREVRANGEBYSCORE', KEYS[2], '+inf', ARGV[1], 'LIMIT', 0, ARGV[2])
-end
-local found = {}
-for start = 1, #ids, 1000 do
-    local part = redis.call('HMGET', KEYS[1], unpack(ids, start, math.min(start + 999, #ids)))
-    for _, document in ipairs(part) do found[#found + 1] = document end
-end
-return '[' .. table.concat(found, ',') .. ']'
-"""
-_FORGET = """
-local ids = redis.call('ZRANGE', KEYS[4], 0, -1)
-for _, id in ipairs(ids) do
-    redis.call('HDEL', KEYS[1], id)
-    redis.call('ZREM', KEYS[2], id)
-end
-redis.call('DEL', KEYS[4])
-if #ids > 0 then redis.call('INCR', KEYS[3]) end
-return #ids
-"""
-_PRUNE = (
-    _DELETE
-    + """
-local deleted = 0
-if ARGV[2] ~= '' then deleted = expire(ARGV[2], 1000) end
-for at = 4, #ARGV do deleted = deleted + trim(ARGV[at], tonumber(ARGV[3])) end
-if deleted > 0 then redis.call('INCR', KEYS[3]) end
-return deleted
-"""
-)
 
 
 class RedisEventStore(EventStore):
@@ -152,7 +78,7 @@ class RedisEventStore(EventStore):
             for seconds in (timeout, read_timeout)
         )
         self._scripts = {
-            script: self._client.register_script(script) for script in (_APPEND, _OF_USER, _FORGET, _PRUNE)
+            script: self._client.register_script(script) for script in (APPEND, OF_USER, FORGET, PRUNE)
         }
         self._rests_until = 0.0
         self._warned = False
@@ -174,7 +100,7 @@ class RedisEventStore(EventStore):
         arguments: list[str] = [_USER, str(self.limits.events or 0), "" if oldest is None else repr(oldest)]
         for event in kept:
             arguments += self._row(event)
-        added = int(self._ask("written", self._run, _APPEND, (_EVENTS, _TIMES, _VERSION), arguments))
+        added = int(self._ask("written", self._run, APPEND, (_EVENTS, _TIMES, _VERSION), arguments))
         self._warn()
         return added
 
@@ -189,7 +115,7 @@ class RedisEventStore(EventStore):
         if limit < 1:
             return []
         self._check_rest()
-        found = self._ask("read", self._run, _OF_USER, (_EVENTS, _USER + user), arguments, self._reader)
+        found = self._ask("read", self._run, OF_USER, (_EVENTS, _USER + user), arguments, self._reader)
         return [Event._make(event) for event in json.loads(found)]
 
     def forget(self, user: str) -> int:
@@ -203,7 +129,7 @@ class RedisEventStore(EventStore):
                 message says.
         """
         keys = (_EVENTS, _TIMES, _VERSION, _USER + user)
-        deleted = int(self._ask("written", self._run, _FORGET, keys, []))
+        deleted = int(self._ask("written", self._run, FORGET, keys, []))
         self._ask("written anew in the server's files, though they are deleted", self._rewrite_files)
         return deleted
 
@@ -216,14 +142,14 @@ class RedisEventStore(EventStore):
         keys, oldest, most = (_EVENTS, _TIMES, _VERSION), self.limits.oldest(), self.limits.events
         deleted = 0
         while oldest is not None:
-            expired = int(self._ask("written", self._run, _PRUNE, keys, [_USER, repr(oldest), "0"]))
+            expired = int(self._ask("written", self._run, PRUNE, keys, [_USER, repr(oldest), "0"]))
             deleted += expired
             if not expired:
                 break
         if most is not None:
             for users in self._ask("read", list, self._users()):
                 arguments = [_USER, "", str(most), *users]
-                deleted += int(self._ask("written", self._run, _PRUNE, keys, arguments))
+                deleted += int(self._ask("written", self._run, PRUNE, keys, arguments))
         return deleted
 
     def every(self) -> Iterator[Event]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -82,13 +84,14 @@ class Delta:
             slot = self._slots[product.id] = len(self._products)
             self._products.append(product)
             self._make_room()
+            self._file(slot, product)
         else:
-            self._forget_pairs(slot)
-            self._products[slot] = product
-        for name, value in product.attributes.items():
-            self._pairs.setdefault(attribute_key(name, value), set()).add(slot)
+            before, self._products[slot] = self._products[slot], product
+            # Most changes are of price or stock; taking the words apart is nearly all that a change costs.
+            if not self._alive[slot] or not _same_words(before, product):
+                self._unfile(slot, before)
+                self._file(slot, product)
         self.columns.put(slot, product, brand=brand, category=category, popularity=popularity)
-        self.lexical.put(slot, product)
         self._vectors[slot] = 0.0 if vector is None else vector
         self._comparable[slot] = vector is not None
         self._alive[slot] = True
@@ -98,12 +101,18 @@ class Delta:
         slot = self._slots.get(item_id)
         if slot is not None:
             self._alive[slot] = False
-            self.lexical.remove(slot)
-            self._forget_pairs(slot)
+            self._unfile(slot, self._products[slot])
 
-    def _forget_pairs(self, slot: int) -> None:
-        for name, value in self._products[slot].attributes.items():
+    def _file(self, slot: int, product: Product) -> None:
+        """Let the words and attributes of a product find its slot."""
+        for name, value in product.attributes.items():
+            self._pairs.setdefault(attribute_key(name, value), set()).add(slot)
+        self.lexical.put(slot, product)
+
+    def _unfile(self, slot: int, product: Product) -> None:
+        for name, value in product.attributes.items():
             self._pairs.get(attribute_key(name, value), set()).discard(slot)
+        self.lexical.remove(slot)
 
     def _make_room(self) -> None:
         capacity = len(self._alive)
@@ -113,3 +122,9 @@ class Delta:
         self._alive = np.concatenate([self._alive, np.zeros(capacity, bool)])
         self._comparable = np.concatenate([self._comparable, np.zeros(capacity, bool)])
         self._vectors = np.concatenate([self._vectors, np.zeros_like(self._vectors)])
+
+
+def _same_words(one: Product, other: Product) -> bool:
+    """Whether two states of a product are found by the same words and attributes: all but its numbers."""
+    numbers = {"price", "in_stock", "rating", "review_count", "created_at"}
+    return replace(one, **{name: getattr(other, name) for name in numbers}) == other

@@ -24,8 +24,11 @@ from numpy.typing import NDArray
 from endcap_rerank.errors import ReleaseError
 from endcap_rerank.index.arrays import open_array, save_array
 
-PROBES = 128
-"""Lists that a query reads: 6 % of those of a million products."""
+PROBES = 96
+"""Lists that a query reads: 5 % of those of a million products."""
+
+FILTERED_PROBES = 128
+"""Lists that a filtered query reads at least: what passes lies farther off."""
 
 _INDEX = "lists.faiss"
 _LISTS = "lists.bin"
@@ -146,7 +149,7 @@ class InvertedCodes:
         faiss.omp_set_num_threads(1)
         query, bits = query[None], np.packbits(passing, bitorder="little")
         if allowed >= _FEW * len(passing):
-            parameters = _parameters(sel=_bitmap(bits), nprobe=min(PROBES, len(self._sizes)))
+            parameters = _parameters(sel=_bitmap(bits), nprobe=min(FILTERED_PROBES, len(self._sizes)))
             return _ascending(self._index.search(query, wanted, params=parameters)[1][0])
         closeness = self._centres @ query[0]
         lists = self._lists_holding(passing, allowed, np.argsort(-closeness, kind="stable"), wanted)
@@ -174,7 +177,7 @@ class InvertedCodes:
         held = np.bincount(self._list_of_row[sample], minlength=len(order))[order]
         order, held = order[held > 0], held[held > 0]
         reached = int(np.searchsorted(held.cumsum(), _ROWS_READ * wanted / stride)) + 1
-        return np.ascontiguousarray(order[: max(PROBES, reached)])
+        return np.ascontiguousarray(order[: max(FILTERED_PROBES, reached)])
 
 
 def _ascending(rows: NDArray[np.int64]) -> NDArray[np.int64]:

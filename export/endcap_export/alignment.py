@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
+from endcap_rerank.label_path import best_path
 from endcap_rerank.tags import word_positions
 
 from endcap_export.bio import OUTSIDE, TaggedQuery
@@ -59,7 +60,9 @@ def token_labels(
     words = word_positions(query.text, offsets)
     end = int(offsets[:, 1].max(initial=0))
     starts = [start for _, start in words]
-    best = [labels[index] for index in logits[[piece for piece, _ in words]].argmax(axis=1)] if words else []
+    best = (
+        [labels[index] for index in best_path(logits[[piece for piece, _ in words]], labels)] if words else []
+    )
     answer = []
     for begin in query.starts:
         word = bisect_right(starts, begin) - 1

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from endcap_rerank.label_path import best_path
+
 Floats = npt.NDArray[np.float32]
 
 
@@ -114,8 +116,8 @@ def decode_tags(
         labels: L BIO labels by class index (``O``, ``B-brand``, ``I-brand`` …).
 
     Returns:
-        Tags in reading order. Each word takes its most probable label; ``I-x`` after another type, or
-        after nothing, opens a tag as ``B-x`` would. Empty when the release has no labels.
+        Tags in reading order, of the most probable legal labels (:func:`best_path`). In a label set without
+        ``B-x``, ``I-x`` after another type, or after nothing, opens a tag. Empty when there are no labels.
     """
     if not labels:
         return ()
@@ -123,9 +125,9 @@ def decode_tags(
     if not words:
         return ()
     rows = np.asarray(logits, dtype=np.float32)[[piece for piece, _ in words]]
+    best = best_path(rows, labels)
     rows = np.exp(rows - rows.max(axis=1, keepdims=True))
     rows /= rows.sum(axis=1, keepdims=True)
-    best = rows.argmax(axis=1).tolist()
     ends = [start for _, start in words[1:]]
     ends.append(
         max(int(end) for _, end in (offsets.tolist() if isinstance(offsets, np.ndarray) else offsets))

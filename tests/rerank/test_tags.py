@@ -53,10 +53,17 @@ def test_labels_of_continuation_pieces_and_padding_are_ignored():
     assert [tag.text for tag in decode_tags(text, offsets, logits(0, 1, 0, 0, 0), LABELS)] == ["skyline"]
 
 
-def test_inside_without_beginning_opens_a_tag():
+def test_inside_without_beginning_opens_a_tag_where_labels_have_no_beginnings():
     offsets = np.array([(0, 1), (2, 3), (4, 5)], np.int32)
-    tags = decode_tags("a b c", offsets, logits(2, 2, 4), LABELS)
+    inside = np.eye(3, dtype=np.float32)[[1, 1, 2]]
+    tags = decode_tags("a b c", offsets, inside, ("O", "I-brand", "I-price"))
     assert [(tag.label, tag.text) for tag in tags] == [("brand", "a b"), ("price", "c")]
+
+
+def test_a_beginning_that_just_lost_wins_before_an_inside():
+    offsets = np.array([(0, 1), (2, 3)], np.int32)
+    doubtful = np.array([[2.0, 1.9, 0, 0, 0], [0, 0, 5.0, 0, 0]], np.float32)
+    assert [tag.text for tag in decode_tags("a b", offsets, doubtful, LABELS)] == ["a b"]
 
 
 def test_two_beginnings_are_two_tags():

@@ -19,6 +19,8 @@ class TwoHeadBert(BertPreTrainedModel):
     The embedding is the mean of the last hidden states over the text's pieces, of unit length; the tag
     head is dropout and a linear layer over each piece. The label set is ``config.id2label``; with the
     one label ``O`` the head is there, untrained and unread, so that every encoder has the same outputs.
+
+    ``config.dimensions`` keeps only that many first numbers of the embedding; absent or None, all.
     """
 
     def __init__(self, config: BertConfig) -> None:
@@ -45,12 +47,20 @@ class TwoHeadBert(BertPreTrainedModel):
         Returns:
             ``query_embedding`` float [B, D] of unit length, ``tag_logits`` float [B, T, L].
         """
+        states = self.states(input_ids, attention_mask)
+        return self.pool(states, attention_mask), self.classifier(self.dropout(states))
+
+    def states(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """Last hidden states [B, T, H], from which both answers follow."""
         # A ready additive mask: transformers' own is a hundred nodes in ONNX, with infinities that
         # half precision cannot hold.
         hidden = (1 - attention_mask)[:, None, None, :].to(self.classifier.weight.dtype) * MASKED
-        states = self.bert(input_ids=input_ids, attention_mask=hidden).last_hidden_state
+        return self.bert(input_ids=input_ids, attention_mask=hidden).last_hidden_state
+
+    def pool(self, states: Tensor, attention_mask: Tensor) -> Tensor:
+        """The embedding [B, D] of last hidden states [B, T, H]."""
         mask = attention_mask.unsqueeze(-1).to(states.dtype)
         # The floor keeps a warm-up request, whose mask is all zero, from dividing by zero.
         mean = (states * mask).sum(dim=1) / mask.sum(dim=1).clamp(min=1.0)
-        embedding = mean / torch.linalg.vector_norm(mean, dim=-1, keepdim=True).clamp(min=1e-12)
-        return embedding, self.classifier(self.dropout(states))
+        mean = mean[:, : getattr(self.config, "dimensions", None)]
+        return mean / torch.linalg.vector_norm(mean, dim=-1, keepdim=True).clamp(min=1e-12)

@@ -7,6 +7,7 @@ from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from endcap_rerank.schema import MAX_QUERY_CHARS
 from endcap_rerank.tags import is_cjk
 
 from endcap_export.rows import MAX_BAD_SHARE, BadRow, DataError, Loaded, refuse_above
@@ -35,6 +36,8 @@ def read_tags(
 ) -> Loaded[TaggedQuery]:
     """Read a BIO file: token, tab or spaces, label; ``#`` lines are comments.
 
+    A line has two columns; the token of a tab-separated line may be a space.
+
     Tokens are joined with spaces; where the file has one character a line (Chinese), without. A query
     with one bad line is left out whole: half a query would teach a wrong end.
 
@@ -46,10 +49,10 @@ def read_tags(
     Raises:
         DataError: no such file, not UTF-8, no queries, or too many bad ones.
     """
+    if not path.is_file():
+        raise DataError(f"{path}: no such file")
     try:
         lines = path.read_text("utf-8-sig").split("\n")
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such file") from None
     except UnicodeDecodeError as error:
         line = path.read_bytes()[: error.start].count(b"\n") + 1
         raise DataError(f"{path}:{line}: not valid UTF-8") from None
@@ -66,8 +69,13 @@ def read_tags(
             query.append((token, label))
             previous = label
         else:
-            if any(token.strip() for token, _ in query):
+            if sum(len(token) for token, _ in query) + len(query) > MAX_QUERY_CHARS:
+                reason = f"the query that begins here has more than {MAX_QUERY_CHARS} characters"
+                bad.append(BadRow(path, block[0][0], reason))
+            elif any(token.strip() for token, _ in query):
                 good.append(query)
+            else:
+                bad.append(BadRow(path, block[0][0], "the query that begins here is blank"))
     separated = not _one_character_a_line(token for query in good for token, _ in query)
     return Loaded(
         tuple(_join(query, separated) for query in refuse_above(path, good, bad, max_bad_share)), tuple(bad)
@@ -104,14 +112,13 @@ def _is_comment(content: str) -> bool:
 
 def _split(content: str, previous: str, labels: Container[str] | None) -> tuple[str, str, str]:
     """Token, label and, when the line cannot be used, the reason."""
-    if "\t" in content:
-        token, _, label = content.rpartition("\t")
-    else:
-        token, _, label = content.rstrip().rpartition(" ")
-        token = token.rstrip() or token
-    label = label.strip()
+    columns = content.split("\t") if "\t" in content else content.split()
+    if len(columns) != 2:
+        count = f"{len(columns)} column" + "s" * (len(columns) > 1)
+        return "", "", f"{count} in {content.strip()!r}; a token, a tab or space, and a label are expected"
+    token, label = columns[0], columns[1].strip()
     if not token:
-        return token, label, f"{content.strip()!r} has no label; a token, a tab or space, and a label"
+        return token, label, f"label {label!r} without a token; a token, a tab or space, and a label"
     if not _LABEL.fullmatch(label):
         return token, label, f"label {label!r}; O, B-TYPE or I-TYPE is expected"
     if labels is not None and label not in labels:

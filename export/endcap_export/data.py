@@ -23,6 +23,7 @@ T = TypeVar("T")
 PRODUCT_COLUMNS = tuple(Product.__dataclass_fields__)
 EVENT_COLUMNS = ("user_id", "item_id", "event", "timestamp", "query", "position", "event_id")
 JUDGMENT_COLUMNS = ("query", "item_id", "relevance")
+_TIME = "seconds since 1970 or an ISO 8601 time are expected"
 
 
 @dataclass(frozen=True)
@@ -94,12 +95,14 @@ def read_events(
     """
 
     def parse(row: Mapping[str, Any], line: int) -> Event:
-        position = row.get("position")
+        position, moment = row.get("position"), row.get("timestamp")
+        if _absent(moment):
+            raise InvalidInputError("timestamp", "", _TIME)
         event = Event.validated(
             user=_text(row.get("user_id")),
             item=_text(row.get("item_id")),
             event=_text(row.get("event")),
-            timestamp=_seconds("timestamp", row.get("timestamp")),
+            timestamp=_seconds("timestamp", moment),
             query=_text(row.get("query")) or None,
             position=None if _absent(position) else int(_number("position", position)),
             event_id=_text(row.get("event_id")) or None,
@@ -160,7 +163,6 @@ def _number(field: str, value: Any) -> float:
 
 def _seconds(field: str, value: Any) -> Any:
     """Seconds since 1970; NaN where absent."""
-    expected = "seconds since 1970 or an ISO 8601 time are expected"
     moment: datetime | None = None
     if isinstance(value, datetime):
         moment = value
@@ -176,7 +178,7 @@ def _seconds(field: str, value: Any) -> Any:
     elif _absent(value):
         return math.nan
     if moment is None:
-        raise InvalidInputError(field, value, expected)
+        raise InvalidInputError(field, value, _TIME)
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-import numpy as np
 from endcap_rerank.events_store import Event
 from endcap_rerank.product import Product
 from endcap_rerank.release import checksum
 
 from endcap_export.bio import TaggedQuery, label_set, read_tags
 from endcap_export.data import Judgment, read_events, read_judgments, read_products
+from endcap_export.held import stable_order
 from endcap_export.rows import EXTENSIONS, MAX_BAD_SHARE, DataError
 
 T = TypeVar("T")
@@ -128,6 +128,7 @@ class Shop:
         held_tags = tagged(files.held_tags, label_set(tags))
         if not held_tags:
             tags, held_tags = _hold_out(tags, [one.text for one in tags], seed)
+            tags, held_tags = _labels_seen(tags, held_tags)
         events: tuple[Event, ...] = ()
         if files.events is not None:
             log = read_events(files.events, known_items=known, max_bad_share=max_bad_share)
@@ -164,14 +165,23 @@ def _parts(paths: Sequence[Path], stem: str) -> tuple[Path | None, Path | None]:
 
 def _hold_out(rows: tuple[T, ...], keys: Sequence[str], seed: int) -> tuple[tuple[T, ...], tuple[T, ...]]:
     """Split by query, so that no query is on both sides; too few queries are all for training."""
-    queries = sorted(set(keys))
+    queries = stable_order(keys, seed)
     count = min(_MOST_HELD, int(len(queries) * HELD_SHARE))
     if count < 2:
         return rows, ()
-    order = np.random.default_rng(seed).permutation(len(queries))
-    held = {queries[index] for index in order[:count]}
+    held = set(queries[:count])
     kept = tuple(row for row, key in zip(rows, keys, strict=True) if key not in held)
     return kept, tuple(row for row, key in zip(rows, keys, strict=True) if key in held)
+
+
+def _labels_seen(
+    kept: tuple[TaggedQuery, ...], held: tuple[TaggedQuery, ...]
+) -> tuple[tuple[TaggedQuery, ...], tuple[TaggedQuery, ...]]:
+    """A held-out query with a label that no other has is better learned from."""
+    labels = set(label_set(kept))
+    rare = {query.text for query in held if not labels.issuperset(query.labels)}
+    back = tuple(query for query in held if query.text in rare)
+    return kept + back, tuple(query for query in held if query.text not in rare)
 
 
 def texts_of(products: Sequence[Product]) -> dict[str, str]:

@@ -39,7 +39,12 @@ def test_chinese_words_take_spaces_only_beside_other_scripts(tmp_path):
     [
         ("red\tO\ntent\tI-product", 2, "label 'I-product' after 'O'; a span opens with B-product"),
         ("red\tB-color\ntent\tI-product", 2, "label 'I-product' after 'B-color'"),
-        ("red", 1, "'red' has no label"),
+        ("red", 1, "1 column in 'red'; a token, a tab or space, and a label are expected"),
+        ("red\tADJ\tB-color", 1, "3 columns in 'red\\tADJ\\tB-color'"),
+        ("red\tO\nsmall tent B-product", 2, "3 columns in 'small tent B-product'"),
+        ("\tB-color", 1, "label 'B-color' without a token"),
+        (" \tO\n\xa0\tO", 1, "the query that begins here is blank"),
+        ("long\tO\n" * 200, 1, "the query that begins here has more than 512 characters"),
         ("red\tcolor", 1, "label 'color'; O, B-TYPE or I-TYPE is expected"),
         ("red\tB-colour", 1, "label 'B-colour' does not occur in the training data"),
     ],

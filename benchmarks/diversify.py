@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyversity
-from endcap_rerank.diversity import STRATEGIES, Cap, SimilarityKernel, select_ssd
+from endcap_rerank.diversity import STRATEGIES, Cap, SimilarityKernel, sliding
 from endcap_rerank.schema import DEFAULT_DIVERSITY
 from threadpoolctl import threadpool_limits
 
@@ -117,7 +117,7 @@ def _beside(
 ) -> dict[str, Figure]:
     theirs = getattr(pyversity, name)
     # pyversity's window is the whole list by default; a candidate beside the K - 1 before it.
-    ours = partial(select_ssd, window=K + 1) if name == "ssd" else STRATEGIES[name]
+    ours = sliding(K + 1) if name == "ssd" else STRATEGIES[name]
     told = partial(theirs, normalize=False) if "normalize" in inspect.signature(theirs).parameters else None
 
     def run_ours(each: Request) -> None:

@@ -5,7 +5,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 from diversity_cases import cases
-from endcap_rerank.diversity import STRATEGIES, SimilarityKernel, select_msd, select_ssd, select_xquad
+from endcap_rerank.diversity import STRATEGIES, SimilarityKernel, select_msd, select_xquad, sliding
 from endcap_rerank.errors import InvalidInputError
 
 from benchmarks.slow_selection import TIE, Case, mismatches, shortfall
@@ -91,17 +91,17 @@ def test_a_sliding_window_forgets():
     """Twins may return once their twin has left the window; without one they never do."""
     vectors = np.repeat(np.eye(6, dtype=np.float32), 2, axis=0)
     relevance = np.linspace(1.0, 0.9, 12)
-    short = select_ssd(relevance, SimilarityKernel(vectors), 12, 0.8, window=3).rows.tolist()
+    short = sliding(3)(relevance, SimilarityKernel(vectors), 12, 0.8).rows.tolist()
     assert all(abs(short.index(2 * twin) - short.index(2 * twin + 1)) >= 3 for twin in range(6))
     # From the fourth place on a first twin has left the window, and relevance wins again.
     assert short[:6] == [0, 2, 4, 1, 3, 5]
-    long = select_ssd(relevance, SimilarityKernel(vectors), 12, 0.8, window=12).rows.tolist()
+    long = sliding(12)(relevance, SimilarityKernel(vectors), 12, 0.8).rows.tolist()
     assert sorted(long[:6]) == [0, 2, 4, 6, 8, 10]
 
 
 def test_a_window_of_one_is_refused():
     with pytest.raises(InvalidInputError, match="window"):
-        select_ssd(np.zeros(3), SimilarityKernel(np.eye(3, dtype=np.float32)), 2, 0.5, window=1)
+        sliding(1)
 
 
 def test_coverage_serves_every_aspect_by_its_weight():

@@ -10,10 +10,11 @@ from endcap_rerank.diversity.kernel import SimilarityKernel
 from endcap_rerank.diversity.mmr import select_mmr
 from endcap_rerank.diversity.msd import select_msd
 from endcap_rerank.diversity.selection import Selection
-from endcap_rerank.diversity.ssd import select_ssd
+from endcap_rerank.diversity.ssd import select_ssd, sliding
+from endcap_rerank.diversity.strategy import Strategy
 from endcap_rerank.diversity.xquad import select_xquad
 
-STRATEGIES = {
+STRATEGIES: dict[str, Strategy] = {
     "dpp": select_dpp,
     "mmr": select_mmr,
     "msd": select_msd,
@@ -29,9 +30,11 @@ __all__ = [
     "Exploration",
     "Selection",
     "SimilarityKernel",
+    "Strategy",
     "select_dpp",
     "select_mmr",
     "select_msd",
     "select_ssd",
     "select_xquad",
+    "sliding",
 ]

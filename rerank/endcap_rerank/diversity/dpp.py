@@ -2,40 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
-from numpy import add, log
+from numpy import add, log, multiply
 
-from endcap_rerank.diversity.calibration import Calibration
-from endcap_rerank.diversity.caps import Cap
-from endcap_rerank.diversity.exploration import Exploration
 from endcap_rerank.diversity.kernel import SimilarityKernel
 from endcap_rerank.diversity.narrow import narrowed
 from endcap_rerank.diversity.orthogonal import Residual
 from endcap_rerank.diversity.selection import (
-    NEGLIGIBLE,
     Floats,
     Rules,
     Selection,
-    by_relevance,
-    check,
     weighted,
 )
+from endcap_rerank.diversity.strategy import Relevance, strategy
 
 
+@strategy
 def select_dpp(
-    relevance: npt.NDArray[np.floating[Any]],
-    kernel: SimilarityKernel,
-    k: int,
-    diversity: float,
-    *,
-    caps: Sequence[Cap] = (),
-    first: Sequence[int] = (),
-    calibration: Calibration | None = None,
-    exploration: Exploration | None = None,
+    relevance: Relevance, kernel: SimilarityKernel, k: int, diversity: float, rules: Rules
 ) -> Selection:
     """Greedily maximize (1-θ)·Σ r_i + θ·log det S_selected.
 
@@ -43,39 +27,44 @@ def select_dpp(
     section 4.2 of the paper, scaled by θ so that θ = 0 is defined. The gain of i is
     (1-θ)·r_i + θ·log d_i², where d_i² is the share of i that the selected ones do not span
     (:class:`Residual`): O(k²n) in all, beside the k rows of S.
-
-    Args:
-        relevance: float [n], any scale; rescaled by :func:`scaled`.
-        kernel: similarities of the n candidates, positive semi-definite with unit diagonal.
-        k: how many to select; all n, reordered, when k > n.
-        diversity: θ. 0 gives the order of relevance; at 1 relevance decides only between equals.
-        caps: most candidates per code; kept while any candidate can keep them.
-        first: positions to take first, in this order.
-        calibration: the mix that the list should have.
-        exploration: places for new products.
-
-    Raises:
-        InvalidInputError: an argument does not fit the others.
     """
-    rules = Rules(caps, first, calibration, exploration)
-    check(relevance, len(kernel), k, diversity, rules)
-    if diversity <= NEGLIGIBLE:
-        return by_relevance(relevance, k, rules)
-    return narrowed(
-        weighted(relevance, diversity),
-        kernel,
-        lambda near: _LogDeterminant(near, k),
-        k,
-        diversity,
-        rules,
-        slack=SLACK,
-        smallest=400,  # of 200, half remain: as much is lost in finding them as is won
-    )
+    base = weighted(relevance, diversity)
+    free = not (rules.caps or rules.calibration or rules.exploration)
+    # Of few, half remain when they are narrowed: as much is lost in finding them as is won.
+    if free and 0 < len(kernel) < FEW and base.item(base.argmin()) > LOWEST:
+        return _by_products(base, kernel, k, diversity, rules)
+    return narrowed(base, kernel, lambda near: _LogDeterminant(near, k), k, diversity, rules, slack=SLACK)
 
+
+FEW = 400
+"""Candidates below which all are looked at in every step."""
+
+LOWEST = -75.0
+"""Least exponent for whose exponential, times FLOOR, float32 has room."""
 
 SLACK = 1.05
 """The last of twenty taken is seldom less than e^-1.05 = 35% as new as the second; measured on groups of
 near duplicates, which ask for most."""
+
+
+def _by_products(base: Floats, kernel: SimilarityKernel, k: int, unit: float, rules: Rules) -> Selection:
+    """Without rules but ``first``: exp(gain) = exp(base)·d² orders alike, without a logarithm a step."""
+    weights = np.exp(base)
+    residual = Residual(kernel, k)
+    gains = weights.copy()
+    rows: list[int] = []
+    values: list[float] = []
+    count, first = min(k, len(base)), rules.first
+    pinned = len(first)
+    for step in range(count):
+        best = first[step] if step < pinned else int(gains.argmax())
+        rows.append(best)
+        values.append(gains.item(best))
+        weights[best] = 0.0
+        if step + 1 < count:
+            residual.take(best, gains)
+            multiply(gains, weights, gains)
+    return Selection(np.array(rows, np.int64), np.log(values) * unit)
 
 
 class _LogDeterminant:

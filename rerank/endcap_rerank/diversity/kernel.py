@@ -54,6 +54,11 @@ class SimilarityKernel:
     def __len__(self) -> int:
         return len(self._embeddings)
 
+    @property
+    def vectors(self) -> Floats | None:
+        """float32 [n, d] whose products alone are the similarities; None where groups count as well."""
+        return None if self.groups else self._embeddings
+
     def row(self, position: int, out: Floats | None = None) -> Floats:
         """Similarity of every candidate to the one at ``position``: float32 [n].
 

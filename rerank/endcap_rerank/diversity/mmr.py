@@ -2,58 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 
-from endcap_rerank.diversity.calibration import Calibration
-from endcap_rerank.diversity.caps import Cap
-from endcap_rerank.diversity.exploration import Exploration
 from endcap_rerank.diversity.kernel import SimilarityKernel
 from endcap_rerank.diversity.narrow import narrowed
 from endcap_rerank.diversity.selection import (
-    NEGLIGIBLE,
     Floats,
     Rules,
     Selection,
-    by_relevance,
-    check,
     weighted,
 )
+from endcap_rerank.diversity.strategy import Relevance, strategy
 
 
+@strategy
 def select_mmr(
-    relevance: npt.NDArray[np.floating[Any]],
-    kernel: SimilarityKernel,
-    k: int,
-    diversity: float,
-    *,
-    caps: Sequence[Cap] = (),
-    first: Sequence[int] = (),
-    calibration: Calibration | None = None,
-    exploration: Exploration | None = None,
+    relevance: Relevance, kernel: SimilarityKernel, k: int, diversity: float, rules: Rules
 ) -> Selection:
-    """Greedily maximize (1-θ)·r_i - θ·max_{j selected} S_ij.
-
-    Args:
-        relevance: float [n], any scale; rescaled by :func:`scaled`.
-        kernel: similarities of the n candidates.
-        k: how many to select; all n, reordered, when k > n.
-        diversity: θ. 0 gives the order of relevance; at 1 relevance decides only between equals.
-        caps: most candidates per code; kept while any candidate can keep them.
-        first: positions to take first, in this order.
-        calibration: the mix that the list should have.
-        exploration: places for new products.
-
-    Raises:
-        InvalidInputError: an argument does not fit the others.
-    """
-    rules = Rules(caps, first, calibration, exploration)
-    check(relevance, len(kernel), k, diversity, rules)
-    if diversity <= NEGLIGIBLE:
-        return by_relevance(relevance, k, rules)
+    """Greedily maximize (1-θ)·r_i - θ·max_{j selected} S_ij."""
     return narrowed(weighted(relevance, diversity), kernel, _Nearest, k, diversity, rules, slack=SLACK)
 
 

@@ -2,38 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 
-from endcap_rerank.diversity.calibration import Calibration
-from endcap_rerank.diversity.caps import Cap
-from endcap_rerank.diversity.exploration import Exploration
 from endcap_rerank.diversity.kernel import SimilarityKernel
 from endcap_rerank.diversity.selection import (
-    NEGLIGIBLE,
     Floats,
     Rules,
     Selection,
-    by_relevance,
-    check,
     greedy,
     weighted,
 )
+from endcap_rerank.diversity.strategy import Relevance, strategy
 
 
+@strategy
 def select_msd(
-    relevance: npt.NDArray[np.floating[Any]],
-    kernel: SimilarityKernel,
-    k: int,
-    diversity: float,
-    *,
-    caps: Sequence[Cap] = (),
-    first: Sequence[int] = (),
-    calibration: Calibration | None = None,
-    exploration: Exploration | None = None,
+    relevance: Relevance, kernel: SimilarityKernel, k: int, diversity: float, rules: Rules
 ) -> Selection:
     """Greedily maximize (1-θ)·Σ r_i + θ·2/(k-1)·Σ_{i<j} (1 - S_ij) over the selected ones.
 
@@ -41,24 +25,7 @@ def select_msd(
     means the same at every k. Section 4 of the paper takes the candidate of the largest
     (1-θ)/2·r_i + θ·2/(k-1)·Σ_{j selected} (1 - S_ij): relevance counts half, which makes the greedy list
     worth at least half of the best one where 1 - S is a metric. The gains here are twice that.
-
-    Args:
-        relevance: float [n], any scale; rescaled by :func:`scaled`.
-        kernel: similarities of the n candidates.
-        k: how many to select; all n, reordered, when k > n.
-        diversity: θ. 0 gives the order of relevance; at 1 relevance decides only between equals.
-        caps: most candidates per code; kept while any candidate can keep them.
-        first: positions to take first, in this order.
-        calibration: the mix that the list should have.
-        exploration: places for new products.
-
-    Raises:
-        InvalidInputError: an argument does not fit the others.
     """
-    rules = Rules(caps, first, calibration, exploration)
-    check(relevance, len(kernel), k, diversity, rules)
-    if diversity <= NEGLIGIBLE:
-        return by_relevance(relevance, k, rules)
     unit = 4.0 * diversity / max(min(k, len(kernel)) - 1, 1)
     return greedy(weighted(relevance, diversity, unit), _Distances(kernel), k, unit, rules)
 

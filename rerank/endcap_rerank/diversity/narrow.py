@@ -24,7 +24,6 @@ def narrowed(
     *,
     slack: float,
     ceiling: float | None = None,
-    smallest: int = 0,
 ) -> Selection:
     """As :func:`greedy` over all candidates, in less time when relevance leaves out many.
 
@@ -39,10 +38,9 @@ def narrowed(
         slack: guess of how far below the k-th largest possible gain a selected one may lie.
         ceiling: largest spread of any candidate at any time, so that relevance + ceiling is what is possible.
             None where a spread never grows: there it is the gain beside the first one selected.
-        smallest: how many candidates there must be for it to be worth while, beyond 2k.
     """
     size = len(kernel)
-    if 0 < 2 * k < size and size >= smallest and not (rules.caps or rules.calibration or rules.exploration):
+    if 0 < 2 * k < size and not (rules.caps or rules.calibration or rules.exploration):
         possible = relevance
         if ceiling is None:
             possible = np.empty_like(relevance)

@@ -29,7 +29,8 @@ class Residual:
 
     def __init__(self, kernel: SimilarityKernel, k: int, window: int | None = None) -> None:
         size = len(kernel)
-        self._kernel = kernel
+        self._row = kernel.row
+        self._vectors = kernel.vectors
         self._slots = min(k, size) if window is None else min(window, k, size)
         # The similarities of the candidate that is taken, above the basis vectors.
         self._table = np.empty((1 + self._slots, size), np.float32)
@@ -55,7 +56,10 @@ class Residual:
         share = squared.item(position)
         if share > FLOOR:
             similar = self._similar
-            self._kernel.row(position, similar)
+            if (vectors := self._vectors) is None:
+                self._row(position, similar)
+            else:
+                vectors.dot(vectors[position], similar)
             # b ∝ S - Σ c·c, by one product; its sign means nothing, and here it is -1.
             similar[position] = -1.0
             # numpy multiplies two short vectors sooner than one by a number.

@@ -210,11 +210,12 @@ def scaled(relevance: npt.NDArray[np.floating[Any]], weight: float = 1.0) -> Dou
     values = np.asarray(relevance, dtype=np.float64)
     if not len(values):
         return values
-    top = values.max()
-    middle = len(values) // 2
-    spread = top - np.partition(values, middle)[middle]
+    size = len(values)
+    ordered = np.partition(values, (size // 2, size - 1))
+    top = ordered.item(size - 1)
+    spread = top - ordered.item(size // 2)
     if spread <= 0.0:
-        spread = top - values.min()
+        spread = top - values.item(values.argmin())
     return (values - top) * (weight / spread) if spread > 0.0 else np.zeros_like(values)
 
 

@@ -2,43 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 
-from endcap_rerank.diversity.calibration import Calibration
-from endcap_rerank.diversity.caps import Cap
-from endcap_rerank.diversity.exploration import Exploration
 from endcap_rerank.diversity.kernel import SimilarityKernel
 from endcap_rerank.diversity.selection import (
-    NEGLIGIBLE,
     Doubles,
     Floats,
     Rules,
     Selection,
     by_relevance,
-    check,
     greedy,
     scaled,
     weighted,
 )
+from endcap_rerank.diversity.strategy import Relevance, strategy
 
 SATISFACTION = 0.5
 """Chance that the best product of an aspect ends the search for it. At 1 a second one would be worthless."""
 
 
+@strategy
 def select_xquad(
-    relevance: npt.NDArray[np.floating[Any]],
-    kernel: SimilarityKernel,
-    k: int,
-    diversity: float,
-    *,
-    caps: Sequence[Cap] = (),
-    first: Sequence[int] = (),
-    calibration: Calibration | None = None,
-    exploration: Exploration | None = None,
+    relevance: Relevance, kernel: SimilarityKernel, k: int, diversity: float, rules: Rules
 ) -> Selection:
     """Greedily maximize (1-θ)·r_i + θ·Σ_a P(a)·P(i|a)·Π_{j selected} (1 - P(j|a)).
 
@@ -47,23 +32,8 @@ def select_xquad(
     alone would rate them. P(a) is the same for every aspect of a group (the uniform choice of section 4.2)
     and the group's share of the group weights: how likely an aspect is, relevance says already. A candidate
     of unknown brand covers no brand. Without groups in the kernel the order is that of relevance.
-
-    Args:
-        relevance: float [n], any scale; rescaled by :func:`scaled`.
-        kernel: its groups are the aspects; its similarities are not read.
-        k: how many to select; all n, reordered, when k > n.
-        diversity: θ. 0 gives the order of relevance; at 1 relevance decides only between equals.
-        caps: most candidates per code; kept while any candidate can keep them.
-        first: positions to take first, in this order.
-        calibration: the mix that the list should have.
-        exploration: places for new products.
-
-    Raises:
-        InvalidInputError: an argument does not fit the others.
     """
-    rules = Rules(caps, first, calibration, exploration)
-    check(relevance, len(kernel), k, diversity, rules)
-    if diversity <= NEGLIGIBLE or not kernel.groups:
+    if not kernel.groups:
         return by_relevance(relevance, k, rules)
     criterion = _Coverage(kernel, scaled(relevance))
     return greedy(weighted(relevance, diversity), criterion, k, diversity, rules)

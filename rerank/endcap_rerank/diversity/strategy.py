@@ -1,0 +1,84 @@
+"""What every strategy has in common: its arguments, their checks, and the list at diversity 0."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from endcap_rerank.diversity.calibration import Calibration
+from endcap_rerank.diversity.caps import Cap
+from endcap_rerank.diversity.exploration import Exploration
+from endcap_rerank.diversity.kernel import SimilarityKernel
+from endcap_rerank.diversity.selection import (
+    NEGLIGIBLE,
+    NO_RULES,
+    Rules,
+    Selection,
+    by_relevance,
+    check,
+)
+
+Relevance = npt.NDArray[np.floating[Any]]
+Core = Callable[[Relevance, SimilarityKernel, int, float, Rules], Selection]
+
+
+class Strategy(Protocol):
+    """Selects k of n candidates, relevant and unlike one another."""
+
+    def __call__(
+        self,
+        relevance: Relevance,
+        kernel: SimilarityKernel,
+        k: int,
+        diversity: float,
+        *,
+        caps: Sequence[Cap] = (),
+        first: Sequence[int] = (),
+        calibration: Calibration | None = None,
+        exploration: Exploration | None = None,
+    ) -> Selection:
+        """Select.
+
+        Args:
+            relevance: float [n], any scale; rescaled by :func:`endcap_rerank.diversity.selection.scaled`.
+            kernel: similarities of the n candidates, positive semi-definite with unit diagonal.
+            k: how many to select; all n, reordered, when k > n.
+            diversity: θ. 0 gives the order of relevance; at 1 relevance decides only between equals.
+            caps: most candidates per code; kept while any candidate can keep them.
+            first: positions to take first, in this order.
+            calibration: the mix that the list should have.
+            exploration: places for new products.
+
+        Raises:
+            InvalidInputError: an argument does not fit the others.
+        """
+
+
+def strategy(core: Core) -> Strategy:
+    """A strategy of its greedy part, which is called with checked arguments and a diversity above 0."""
+
+    @wraps(core)
+    def select(
+        relevance: Relevance,
+        kernel: SimilarityKernel,
+        k: int,
+        diversity: float,
+        *,
+        caps: Sequence[Cap] = (),
+        first: Sequence[int] = (),
+        calibration: Calibration | None = None,
+        exploration: Exploration | None = None,
+    ) -> Selection:
+        rules = NO_RULES
+        if caps or first or calibration or exploration:
+            rules = Rules(caps, first, calibration, exploration)
+        check(relevance, len(kernel), k, diversity, rules)
+        if diversity <= NEGLIGIBLE:
+            return by_relevance(relevance, k, rules)
+        return core(relevance, kernel, k, diversity, rules)
+
+    return select

@@ -168,7 +168,7 @@ def _count(
 
 
 def _ratios(shown: Counts, clicked: Counts) -> dict[tuple[int, int], tuple[float, float]]:
-    """For places k < l the two sums of Mantel and Haenszel: Σ c_k n_l / (n_k + n_l), Σ c_l n_k / (n_k + n_l)."""
+    """Mantel and Haenszel for places k < l: Σ c_k n_l / (n_k + n_l) and Σ c_l n_k / (n_k + n_l)."""
     sums: dict[tuple[int, int], tuple[float, float]] = {}
     for pair, views in shown.items():
         places = sorted(views)

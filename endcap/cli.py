@@ -9,6 +9,7 @@ from endcap.commands import (
     build,
     demo,
     demo_data,
+    evaluate,
     events,
     export,
     forget,
@@ -34,6 +35,7 @@ app.add_typer(bench, name="bench")
 
 app.command("build")(build.build)
 app.command("train")(train.train)
+app.command("evaluate")(evaluate.evaluate)
 app.command("export")(export.export)
 app.command("register")(register.register)
 app.command("rollback")(rollback.rollback)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from endcap.reports import Figure, Report
 
-_STYLE = """
+PAGE_STYLE = """
 body{font:16px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem;color:#1b1b1b}
 h1{font-size:1.6rem}h2{font-size:1.2rem;margin-top:2.5rem}p.of{color:#555;font-size:.9rem;margin:.2rem 0}
 .scroll{overflow-x:auto}table{border-collapse:collapse;width:100%}
@@ -33,7 +33,7 @@ def write_page(reports: Sequence[Report], directory: Path) -> Path:
     page = (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>Endcap reports</title><style>{_STYLE}</style></head>\n"
+        f"<title>Endcap reports</title><style>{PAGE_STYLE}</style></head>\n"
         f"<body><h1>Endcap reports</h1>\n{body}\n</body></html>\n"
     )
     file = directory / "index.html"
@@ -65,8 +65,16 @@ def baselines(figure: Figure) -> str:
     return ", ".join(f"{name} {number(value)}" for name, value in figure.baselines.items())
 
 
-def _section(report: Report, directory: Path) -> str:
+def figure_table(report: Report) -> str:
+    """The figures of a report as an HTML table."""
     rows = "\n".join(_row(name, figure) for name, figure in report.figures.items())
+    return (
+        '<div class="scroll"><table><thead><tr><th>figure</th><th>value</th><th>unit</th><th>interval</th>'
+        f"<th>goal</th><th></th><th>beside it</th></tr></thead><tbody>\n{rows}\n</tbody></table></div>"
+    )
+
+
+def _section(report: Report, directory: Path) -> str:
     machine = report.machine
     made = (
         f"{report.created} · commit {report.commit or 'unknown'} · {machine.get('cpu', '?')}, "
@@ -77,9 +85,7 @@ def _section(report: Report, directory: Path) -> str:
     return (
         f'<section id="{html.escape(report.name)}"><h2>{html.escape(report.name)}</h2>'
         f'<p class="of">{html.escape(made)}</p><p>{html.escape(report.notes)}</p>'
-        '<div class="scroll"><table><thead><tr><th>figure</th><th>value</th><th>unit</th><th>interval</th>'
-        f"<th>goal</th><th></th><th>beside it</th></tr></thead><tbody>\n{rows}\n</tbody></table></div>"
-        f"{link}{_pictures(report.name, directory)}</section>"
+        f"{figure_table(report)}{link}{_pictures(report.name, directory)}</section>"
     )
 
 

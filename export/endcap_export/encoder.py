@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,19 @@ Integers = npt.NDArray[np.int64]
 
 _CHUNK = 16_384
 """Texts that are tokenized and sorted at once: bounds memory, and is enough for like lengths."""
+
+
+class Encoder(Protocol):
+    """What encodes texts, exported or not.
+
+    Attributes:
+        dimension: D of its embeddings.
+    """
+
+    dimension: int
+
+    def encode(self, input_ids: Integers, attention_mask: Integers) -> tuple[Floats, Floats]:
+        """Padded batch [B, T] to ``query_embedding`` float32 [B, D] and ``tag_logits`` float32 [B, T, L]."""
 
 
 class OnnxEncoder:
@@ -79,7 +93,7 @@ class OnnxEncoder:
 
 
 def encode_texts(
-    encoder: OnnxEncoder,
+    encoder: Encoder,
     tokenize: Callable[[Sequence[str]], Tokens],
     texts: Sequence[str],
     *,
@@ -93,7 +107,7 @@ def encode_texts(
     them would spend their time waiting for each other.
 
     Args:
-        encoder: the exported encoder, opened with one thread.
+        encoder: an encoder that works with one thread.
         tokenize: ``QueryTokenizer.encode_products`` for products, ``.encode`` for queries.
         texts: what to embed.
         workers: batches at a time; every core that this process may use when None.

@@ -1,0 +1,87 @@
+"""The systems that are held against each other on one catalogue: vectors, BM25, and both as served."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from endcap_rerank.index import LEXICAL_WEIGHT, Index, LiveIndex, build_index
+from endcap_rerank.index.fusion import FEEDBACK_PRODUCTS, redirected
+from endcap_rerank.index.lexical import query_terms
+from endcap_rerank.index.reading import read_query
+from endcap_rerank.index.selection import best
+from endcap_rerank.product import Product
+from endcap_rerank.settings import Settings
+
+from endcap_export.evaluate.ranking import DEPTH, Answer, JudgedQuery
+
+Floats = npt.NDArray[np.float32]
+
+_TOGETHER = 64
+"""Queries that are compared with the catalogue at once."""
+
+
+@contextmanager
+def indexed(products: Sequence[Product], vectors: Floats) -> Iterator[LiveIndex]:
+    """The products searchable as in a release, in a folder that is gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="endcap-evaluate-") as name:
+        build_index(Path(name), products, vectors, encoder_id="evaluated")
+        yield LiveIndex(Index.open(Path(name)))
+
+
+def by_vectors(vectors: Floats, asked: Floats, queries: Sequence[JudgedQuery]) -> Iterator[Answer]:
+    """Every product by cosine, without an index.
+
+    Args:
+        vectors: float32 [N, D] of the catalogue.
+        asked: float32 [queries, D].
+    """
+    for first in range(0, len(queries), _TOGETHER):
+        scores = asked[first : first + _TOGETHER] @ vectors.T
+        for query, row in zip(queries[first : first + _TOGETHER], scores, strict=True):
+            yield Answer(best(row, DEPTH), row[query.rows])
+
+
+def by_words(index: LiveIndex, texts: Sequence[str], queries: Sequence[JudgedQuery]) -> Iterator[Answer]:
+    """BM25 of the words as they are typed, in ``texts`` for each of ``queries``."""
+    lexical = index.index.lexical
+    for text, query in zip(texts, queries, strict=True):
+        scores = lexical.scores(query_terms(text))
+        yield Answer(lexical.best(scores, DEPTH), scores[query.rows])
+
+
+def as_served(
+    index: LiveIndex, texts: Sequence[str], asked: Floats, queries: Sequence[JudgedQuery]
+) -> Iterator[Answer]:
+    """Vectors and words fused, as the server retrieves (``LiveIndex.retrieve``)."""
+    for text, vector, query in zip(texts, asked, queries, strict=True):
+        retrieved = index.retrieve(text, vector, count=Settings.candidates)
+        yield Answer(retrieved.rows[:DEPTH], fused_scores(index, text, vector, query.rows))
+
+
+def fused_scores(
+    index: LiveIndex, text: str, vector: Floats, rows: npt.NDArray[np.int64]
+) -> npt.NDArray[np.float64]:
+    """The fused score of any products, retrieved or not: float64 [n].
+
+    Those that were not retrieved get theirs by the minimum and maximum of the request.
+    """
+    retrieved = index.retrieve(text, vector, count=Settings.candidates)
+    reading = read_query(text, index.index.lexical)
+    vectors = index.index.dense.vectors
+    if reading.corrections:
+        top = index.index.lexical.best(reading.scores, FEEDBACK_PRODUCTS)
+        vector = redirected(vector, vectors[top], reading.scores[top])
+    low, high = float(retrieved.dense.min()), float(retrieved.dense.max())
+    most = float(retrieved.lexical.max()) or 1.0
+    dense = (vectors[rows] @ vector - low) / ((high - low) or 1.0)
+    scores = (1 - LEXICAL_WEIGHT) * dense + LEXICAL_WEIGHT * reading.scores[rows] / most
+    place = {row: at for at, row in enumerate(retrieved.rows.tolist())}
+    for at, row in enumerate(rows.tolist()):
+        if row in place:
+            scores[at] = retrieved.fused[place[row]]
+    return np.asarray(scores, np.float64)

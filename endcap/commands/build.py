@@ -92,31 +92,40 @@ def build(
     """Fine-tune, export to ONNX and int8, index the catalogue, write a release and register it.
 
     Without judgments the embedding learns from queries and clicks in events, or from titles alone; without
-    tagged queries there is no tag head. A row that cannot be used is reported with file, line and reason.
+    tagged queries there is no tag head. A row that cannot be used is reported with file, line and reason. A
+    release that loses against the running one is kept, but not registered: see `endcap register`.
     """
     from endcap_export.build import build as build_release
+    from endcap_export.gate import GateError, Verdict
+    from endcap_export.registry import current
     from endcap_export.train import TrainingSettings
 
     from endcap.progress import stage_bars
+    from endcap.verdict import show_verdict
 
     settings = TrainingSettings(epochs=epochs, max_steps=max_steps, seconds=seconds, seed=seed)
-    with stage_bars() as bars:
-        built = build_release(
-            data,
-            repository,
-            tags=tags,
-            base=base,
-            settings=settings,
-            limit_train=limit_train,
-            method=quantization,
-            precision=precision,
-            tensorrt=tensorrt,
-            server=server,
-            max_bad_share=max_bad_share,
-            progress=bars,
-        )
+    try:
+        with stage_bars() as bars:
+            built = build_release(
+                data,
+                repository,
+                tags=tags,
+                base=base,
+                settings=settings,
+                limit_train=limit_train,
+                method=quantization,
+                precision=precision,
+                tensorrt=tensorrt,
+                server=server,
+                max_bad_share=max_bad_share,
+                progress=bars,
+            )
+    except GateError as error:
+        show_verdict(errors, error.verdict)
+        raise
     show_warnings(built.warnings)
     show_release(built.record)
+    show_verdict(console, Verdict.from_mapping(current(repository).gate))
     console.print(
         f"release [bold]{built.release.id}[/] is version [bold]{built.version}[/] in {repository}",
         soft_wrap=True,

@@ -22,17 +22,19 @@ SECONDS = 150.0
 
 
 def prepare(console: Console, place: Place, *, products: int = PRODUCTS, steps: int = STEPS) -> None:
-    """Make the shop unless it is there, train a release on it and register that.
+    """Make the shop unless it is there, train a release on it and register that, unless it loses.
 
     Raises:
         EndcapError: the base BERT is not there, or a later stage failed; nothing is registered then.
     """
     from endcap_export.base import find_base
     from endcap_export.build import build
+    from endcap_export.gate import GateError
     from endcap_export.train import TrainingSettings
 
     from endcap.commands.build import show_release
     from endcap.progress import stage_bars
+    from endcap.verdict import show_verdict
 
     base = BASES[place.language]
     find_base(base)  # before anything is made
@@ -47,8 +49,14 @@ def prepare(console: Console, place: Place, *, products: int = PRODUCTS, steps: 
             f"{shop.judgments:,} judgments, {shop.events:,} events of {shop.shoppers:,} shoppers"
         )
     settings = TrainingSettings(max_steps=steps, seconds=SECONDS)
-    with stage_bars() as bars:
-        built = build(place.shop, place.repository, base=base, settings=settings, progress=bars)
+    try:
+        with stage_bars() as bars:
+            built = build(place.shop, place.repository, base=base, settings=settings, progress=bars)
+    except GateError as error:
+        # A demo with fewer steps than the one before: nothing to stop for.
+        show_verdict(console, error.verdict)
+        console.print("the new release lost; the one before is served on\n")
+        return
     show_release(built.record)
     console.print(
         f"release {built.release.id}: version {built.version} in {place.repository}, "

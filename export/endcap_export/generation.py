@@ -9,7 +9,7 @@ from pathlib import Path
 
 from endcap_rerank.deployed import write_pointer
 from endcap_rerank.errors import ReleaseError
-from endcap_rerank.release import ENCODER_DIR, Release
+from endcap_rerank.release import ENCODER_DIR, Release, checksum
 from endcap_rerank.schema import ENCODE, QUERY_EMBEDDING, TAG_LOGITS
 from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2
@@ -70,6 +70,25 @@ def write_generation(
                     _link_tree(previous / name / str(old), model / str(old))
         _write_version(source / "1", model / str(version), config, release, precision)
     return (*(name for name in names if name not in ensembles), *ensembles)
+
+
+def verify_generation(models: Path, release: Release, version: int, precision: str) -> None:
+    """Check that the encoder which a version serves is the release's.
+
+    Raises:
+        ReleaseError: a file is missing or differs.
+    """
+    folder = models / ENCODE.name / str(version)
+    for served, name in (("model.onnx", f"{precision}.onnx"), ("model.plan", "tensorrt.plan")):
+        source, file = release.path / ENCODER_DIR / name, folder / served
+        expected = release.manifest["checksums"].get(f"{ENCODER_DIR}/{name}")
+        if expected is None:
+            continue
+        if not file.is_file():
+            raise ReleaseError(f"{file}: missing; `endcap register` writes it")
+        # A hard link has been read with the release.
+        if not file.samefile(source) and (actual := checksum(file)) != expected:
+            raise ReleaseError(f"{file}: checksum {actual[:12]}…, the manifest says {expected[:12]}…")
 
 
 def read_config(file: Path) -> model_config_pb2.ModelConfig:

@@ -20,72 +20,53 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
-from endcap_rerank.errors import ReleaseError
-from endcap_rerank.index import Index
+from endcap_rerank.errors import InvalidInputError, ReleaseError
 from endcap_rerank.ranker import CATALOG_FILE
 from endcap_rerank.release import Release
 
-from endcap_export.generation import GENERATION_PREFIX, write_generation
+from endcap_export.gate import GateError, Verdict, judge
+from endcap_export.generation import GENERATION_PREFIX, verify_generation, write_generation
 from endcap_export.reencode import reencode_changes
+from endcap_export.registrations import (
+    MODELS,
+    REGISTRY,
+    Registration,
+    current,
+    history,
+    served_releases,
+)
 from endcap_export.release import sync, sync_tree
 from endcap_export.triton import load_models
+
+__all__ = [
+    "MODELS",
+    "REGISTRY",
+    "RELEASES",
+    "STATE",
+    "Registration",
+    "current",
+    "default_templates",
+    "history",
+    "register",
+    "rollback",
+    "verify_served",
+]
 
 KEPT_VERSIONS = 3
 """Versions of each model, and releases, that stay in the repository."""
 
-MODELS = "models"
 RELEASES = "releases"
-REGISTRY = "registry.json"
 STATE = "state"
-
-
-@dataclass(frozen=True)
-class Registration:
-    """One line of the history: which release became which version."""
-
-    version: int
-    release: str
-    at: str
-    action: str
-    """``register`` or ``rollback``."""
-    precision: str = "int8"
 
 
 def default_templates() -> Path:
     """Folder of the Triton models' templates: ``ENDCAP_MODEL_REPOSITORY``, else the checkout's."""
     named = os.environ.get("ENDCAP_MODEL_REPOSITORY")
     return Path(named) if named else Path(__file__).resolve().parents[2] / "model_repository"
-
-
-def history(repository: Path) -> tuple[Registration, ...]:
-    """What was registered, oldest first; empty for a repository that does not exist yet.
-
-    Raises:
-        ReleaseError: ``registry.json`` is damaged.
-    """
-    file = repository / MODELS / REGISTRY
-    try:
-        return tuple(Registration(**entry) for entry in json.loads(file.read_text("utf-8")))
-    except FileNotFoundError:
-        return ()
-    except (ValueError, TypeError) as error:
-        raise ReleaseError(f"{file}: damaged ({error})") from error
-
-
-def current(repository: Path) -> Registration:
-    """The registration that is served.
-
-    Raises:
-        ReleaseError: nothing is registered.
-    """
-    entries = history(repository)
-    if not entries:
-        raise ReleaseError(f"{repository}: no release is registered; `endcap register` does it")
-    return entries[-1]
 
 
 def register(
@@ -95,8 +76,11 @@ def register(
     *,
     precision: str = "int8",
     server: str | None = None,
+    force: str | None = None,
 ) -> int:
-    """Make a release the next version of every Triton model.
+    """Make a release the next version of every Triton model, unless it loses against the one that is served.
+
+    What the gate (``endcap_export.gate``) found is kept in the history, with the reason of a forced one.
 
     Args:
         release_dir: a release; copied into the repository unless it lies there already.
@@ -105,20 +89,31 @@ def register(
         precision: which of the release's encoders is served; fp32 where the release has no int8.
         server: URL of a running Triton (``localhost:8001`` or ``http://localhost:8000``) that shall
             load the new version at once.
+        force: the reason for which the release shall be served although the gate refuses it. It overrules
+            figures, not a damaged file or an index of another encoder.
 
     Returns:
         The version number.
 
     Raises:
-        ReleaseError: the release is damaged, its index was made with another encoder, or the running
-            server refused it; the repository then serves what it served before.
+        GateError: the gate refuses it; the error has the figures.
+        ReleaseError: the release is damaged, or the running server refused it. In each case the repository
+            serves what it served before.
+        InvalidInputError: the reason is blank.
     """
+    if force is not None and not force.strip():
+        raise InvalidInputError("force", force, "the reason is expected; it is kept")
     release = Release.open(release_dir, verify=True)
-    _check_index(release)
+    precision = _precision(release, precision)
     repository.mkdir(parents=True, exist_ok=True)
     with _exclusive(repository):
+        verdict = _judged(repository, release, precision)
+        refusals = verdict.refusals
+        if refusals and (force is None or not all(check.forceable for check in refusals)):
+            raise GateError(release, verdict)
         _copy_release(release, repository / RELEASES)
-        return _switch(repository, release.id, templates, precision, "register", server)
+        reason = force.strip() if force and refusals else ""
+        return _switch(repository, release.id, templates, precision, "register", server, verdict, reason)
 
 
 def rollback(
@@ -145,7 +140,7 @@ def rollback(
     """
     with _exclusive(repository):
         entries = history(repository)
-        served = _served(entries)
+        served = served_releases(entries)
         if to is None:
             if len(served) < 2:
                 raise ReleaseError(f"{repository}: no earlier release to return to")
@@ -158,16 +153,52 @@ def rollback(
         return _switch(repository, to, templates, precision, "rollback", server)
 
 
+def verify_served(repository: Path) -> Registration:
+    """Hold every file of what is served against the checksums in the release's manifest.
+
+    About a second for 200 MB.
+
+    Returns:
+        What is served.
+
+    Raises:
+        ReleaseError: nothing is registered, or a file is missing or differs.
+    """
+    entry = current(repository)
+    release = Release.open(repository / RELEASES / entry.release, verify=True)
+    verify_generation(repository / MODELS, release, entry.version, entry.precision)
+    return entry
+
+
+def _precision(release: Release, wanted: str) -> str:
+    """The wanted precision; fp32 where the release has no int8."""
+    return "fp32" if wanted == "int8" and "int8" not in release.manifest.get("precisions", ()) else wanted
+
+
+def _judged(repository: Path, release: Release, precision: str) -> Verdict:
+    entries = history(repository)
+    if not entries:
+        return judge(release, precision)
+    running = Release.open(repository / RELEASES / entries[-1].release)
+    return judge(release, precision, running, entries[-1].precision)
+
+
 def _switch(
-    repository: Path, release_id: str, templates: Path | None, precision: str, action: str, server: str | None
+    repository: Path,
+    release_id: str,
+    templates: Path | None,
+    precision: str,
+    action: str,
+    server: str | None,
+    verdict: Verdict | None = None,
+    forced: str = "",
 ) -> int:
     entries = history(repository)
     version = max((entry.version for entry in entries), default=0) + 1
     release = Release.open(repository / RELEASES / release_id)
-    if precision == "int8" and "int8" not in release.manifest.get("precisions", ("int8",)):
-        precision = "fp32"
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    entry = Registration(version, release_id, now, action, precision)
+    gate = verdict.as_mapping() if verdict else {}
+    entry = Registration(version, release_id, now, action, precision, gate, forced)
     before = _generation(repository)
     kept = [old.version for old in entries[-(KEPT_VERSIONS - 1) :]]
     draft = repository / f".draft{GENERATION_PREFIX}{version}"
@@ -223,17 +254,6 @@ def _generation(repository: Path) -> Path | None:
     return repository / models.readlink() if models.is_symlink() else None
 
 
-def _served(entries: Sequence[Registration]) -> list[str]:
-    """Releases as a stack: a rollback to X drops what was registered after X."""
-    stack: list[str] = []
-    for entry in entries:
-        if entry.action == "rollback" and entry.release in stack:
-            del stack[stack.index(entry.release) :]
-        if not stack or stack[-1] != entry.release:
-            stack.append(entry.release)
-    return stack
-
-
 def _prune(repository: Path, generation: str, entries: Sequence[Registration]) -> None:
     for path in repository.glob(f"*{GENERATION_PREFIX}*"):
         if path.name != generation:
@@ -267,15 +287,6 @@ def _copy_release(release: Release, releases: Path) -> None:
         shutil.rmtree(draft, ignore_errors=True)
         raise
     sync(releases)
-
-
-def _check_index(release: Release) -> None:
-    made_with = Index.open(release.index).encoder_id
-    if made_with != release.encoder_id:
-        raise ReleaseError(
-            f"{release.path}: the index was made with encoder {made_with[:12]}…, "
-            f"the release's encoder is {release.encoder_id[:12]}…"
-        )
 
 
 @contextlib.contextmanager

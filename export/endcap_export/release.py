@@ -22,15 +22,20 @@ from endcap_rerank.index import build_index
 from endcap_rerank.product import Product
 from endcap_rerank.release import (
     ENCODER_DIR,
+    EVALUATION,
     FORMAT,
     INDEX_DIR,
     MANIFEST,
+    MANIFEST_CHECKSUM,
     RANKING,
     TOKENIZER,
     Release,
     TextSettings,
     checksum,
+    manifest_checksum,
 )
+
+from endcap_export.held import HeldSet
 
 TENSORRT = "tensorrt"
 """Key of ``encoders`` whose file is a TensorRT plan; every other key is an ONNX precision."""
@@ -59,6 +64,7 @@ def write_release(
     embeddings: npt.NDArray[np.float32],
     ranking: Mapping[str, Any] | None = None,
     record: Mapping[str, Any] | None = None,
+    held: HeldSet | None = None,
 ) -> Release:
     """Write ``directory/<id>/`` and return it opened; nothing is left behind when anything fails.
 
@@ -76,6 +82,7 @@ def write_release(
         embeddings: float32 [len(products), D], L2-normalized, of ``fp32``'s space.
         ranking: ranking weights, when there are learned ones.
         record: what is worth keeping of how it was made: training data, metrics, parity.
+        held: queries that it was not trained on; ``register`` compares releases on them.
 
     Raises:
         ReleaseError: no products, no fp32 encoder, shapes that do not fit each other, vectors that
@@ -93,6 +100,8 @@ def write_release(
         build_index(draft / INDEX_DIR, products, embeddings, encoder_id=encoder_id)
         if ranking is not None:
             (draft / RANKING).write_text(json.dumps(ranking, indent=2), "utf-8")
+        if held:
+            held.write(draft / EVALUATION)
         checksums = {
             file.relative_to(draft).as_posix(): checksum(file)
             for file in sorted(draft.rglob("*"))
@@ -100,7 +109,7 @@ def write_release(
         }
         created = datetime.now(UTC)
         content = hashlib.sha256(json.dumps(checksums, sort_keys=True).encode()).hexdigest()
-        manifest = {
+        manifest: dict[str, Any] = {
             "format": FORMAT,
             "id": f"{created:%Y%m%d-%H%M%S}-{content[:6]}",
             "created_at": created.isoformat(timespec="seconds"),
@@ -114,6 +123,9 @@ def write_release(
             "record": dict(record or {}),
             "checksums": checksums,
         }
+        # Through JSON and back: what a reader gets, tuples as lists and all.
+        manifest = json.loads(json.dumps(manifest))
+        manifest[MANIFEST_CHECKSUM] = manifest_checksum(manifest)
         (draft / MANIFEST).write_text(json.dumps(manifest, indent=2, ensure_ascii=False), "utf-8")
         draft.chmod(0o755)
         sync_tree(draft)

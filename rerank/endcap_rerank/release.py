@@ -9,6 +9,7 @@ A release is an immutable folder; ``endcap_export.release`` writes one. Layout::
     encoder/*.plan         optional TensorRT engines
     index/                 what endcap_rerank.index writes
     ranking.json           optional ranking weights
+    evaluation.json.gz     optional held evaluation set, see endcap_export.held
 """
 
 from __future__ import annotations
@@ -27,6 +28,10 @@ TOKENIZER = "tokenizer.json"
 ENCODER_DIR = "encoder"
 INDEX_DIR = "index"
 RANKING = "ranking.json"
+EVALUATION = "evaluation.json.gz"
+
+MANIFEST_CHECKSUM = "checksum"
+"""Field of the manifest: the checksum of all its other fields."""
 
 FORMAT = 1
 """Raised when the layout changes so that older code cannot read it."""
@@ -69,8 +74,10 @@ class Release:
     def open(cls, path: Path, *, verify: bool = False) -> Release:
         """Open the release in ``path``; with ``verify`` every file is held against its checksum.
 
+        The manifest's own checksum is checked at each opening; those of older releases have none.
+
         Raises:
-            ReleaseError: no manifest, an unknown format, a missing or altered file.
+            ReleaseError: no manifest, an altered one, an unknown format, a missing or altered file.
         """
         file = path / MANIFEST
         try:
@@ -81,6 +88,9 @@ class Release:
             raise ReleaseError(f"{file}: not a JSON document ({error})") from error
         if manifest.get("format") != FORMAT:
             raise ReleaseError(f"{file}: format {manifest.get('format')!r}; this Endcap reads {FORMAT}")
+        expected = manifest.get(MANIFEST_CHECKSUM)
+        if expected is not None and (actual := manifest_checksum(manifest)) != expected:
+            raise ReleaseError(f"{file}: altered; its checksum is {actual[:12]}…, not {str(expected)[:12]}…")
         try:
             release = cls(
                 path=path,
@@ -126,6 +136,11 @@ class Release:
         """Path of the ranking weights; the file may be absent."""
         return self.path / RANKING
 
+    @property
+    def evaluation(self) -> Path:
+        """Path of the held evaluation set; the file may be absent."""
+        return self.path / EVALUATION
+
     def encoder(self, precision: str) -> Path:
         """Path of the encoder of a precision, ``fp32`` or ``int8``.
 
@@ -142,3 +157,9 @@ def checksum(file: Path) -> str:
     """SHA-256 of a file, in hexadecimal."""
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def manifest_checksum(manifest: Mapping[str, Any]) -> str:
+    """SHA-256 of every field but ``checksum`` itself, in hexadecimal; the order of fields is no matter."""
+    fields = {name: value for name, value in manifest.items() if name != MANIFEST_CHECKSUM}
+    return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()

@@ -15,6 +15,7 @@ from endcap_rerank.tokenizer import QueryTokenizer, Tokens
 from endcap_export.encoder import OnnxEncoder, encode_texts
 from endcap_export.evaluate import ranking_scores, tag_scores
 from endcap_export.half import half_precision
+from endcap_export.held import HeldSet
 from endcap_export.onnx_export import export_onnx
 from endcap_export.parity import check_parity
 from endcap_export.progress import Progress, silent
@@ -117,6 +118,7 @@ def export_release(
                 products=shop.products,
                 embeddings=embeddings,
                 record=record,
+                held=HeldSet.of(shop.held_tags, shop.held_judgments),
             ),
         )
 

@@ -17,6 +17,7 @@ from transformers import AutoConfig, AutoTokenizer
 from transformers.utils import logging
 
 from endcap_export.model import TwoHeadBert
+from endcap_export.normalization import normalize_with
 
 MINILM = "minilm"
 CHINESE = "zh"
@@ -87,8 +88,13 @@ def load_model(base: Base, labels: Sequence[str], *, seed: int = 0) -> TwoHeadBe
     return model
 
 
-def save_tokenizer(base: Base, file: Path) -> None:
+def save_tokenizer(base: Base, file: Path, normalize: Sequence[str] = ()) -> None:
     """Write the base's tokenizer as a ``tokenizer.json`` without truncation and padding.
+
+    Args:
+        base: where it comes from.
+        file: where it goes.
+        normalize: ``width``, ``simplified`` or both, see ``endcap_export.normalization``.
 
     Raises:
         EndcapError: it cannot be loaded, or has no fast form.
@@ -100,6 +106,7 @@ def save_tokenizer(base: Base, file: Path) -> None:
         raise EndcapError(f"{base.source}: its tokenizer has no fast form (tokenizer.json)")
     backend.no_truncation()
     backend.no_padding()
+    normalize_with(backend, normalize)
     backend.save(str(file))
 
 

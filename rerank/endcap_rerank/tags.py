@@ -45,15 +45,22 @@ class Tag:
 
 
 def is_cjk(char: str) -> bool:
-    """Whether ``char`` is of a script without spaces: Han, kana, full-width forms, their punctuation."""
+    """Whether ``char`` is of a script without spaces: Han, kana, full-width forms, their punctuation.
+
+    Full-width letters and digits (``Ａ``, ``１``) make words as the usual ones do.
+    """
     code = ord(char)
     return code >= 0x2E80 and (
         code <= 0x9FFF
         or 0xF900 <= code <= 0xFAFF
         or 0xFE30 <= code <= 0xFE4F
-        or 0xFF00 <= code <= 0xFFEF
+        or (0xFF00 <= code <= 0xFFEF and not _is_wide_latin(code))
         or code >= 0x20000
     )
+
+
+def _is_wide_latin(code: int) -> bool:
+    return 0xFF10 <= code <= 0xFF19 or 0xFF21 <= code <= 0xFF3A or 0xFF41 <= code <= 0xFF5A
 
 
 def word_positions(

@@ -12,8 +12,10 @@ import numpy.typing as npt
 import pyversity
 from endcap_export.metrics import Point, entropy, gain_at_loss, ild, points_above
 from endcap_rerank.diversity import STRATEGIES, SimilarityKernel
+from endcap_rerank.diversity.order import shown
 from endcap_rerank.diversity.topic import on_topic
 from endcap_rerank.index import Index, LiveIndex, build_index
+from endcap_rerank.ranker import RELEVANCE_UNIT
 from endcap_rerank.scoring import RankingWeights
 
 from benchmarks.personal import KnownShop
@@ -24,7 +26,8 @@ from endcap.reports import Figure
 
 LOSS = 0.01
 OURS = ("dpp", "mmr", "msd", "ssd")
-SETTINGS = (0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+SETTINGS = tuple(step / 25 for step in range(26))
+"""Near enough to one another that the straight line between two is the curve, within the noise."""
 PEER_SETTINGS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 QUERIES = 400
 """Queries of the demo shop."""
@@ -91,7 +94,9 @@ def ours(name: str, *, limited: bool = True) -> Pick:
         near = on_topic(one.scores, K) if limited and setting > 0 else np.arange(len(one.scores))
         groups = [(codes[near], weight) for codes, weight in one.groups]
         kernel = SimilarityKernel(one.embeddings[near], groups)
-        chosen: Rows = near[STRATEGIES[name](one.scores[near], kernel, K, setting).rows]
+        scores = one.scores[near]
+        found = STRATEGIES[name](scores, kernel, K, setting, unit=RELEVANCE_UNIT)
+        chosen: Rows = near[shown(name, found, scores).rows]
         return chosen
 
     return pick
@@ -107,20 +112,22 @@ def pyversitys(name: str) -> Pick:
     return pick
 
 
-def curve(
-    listed: Sequence[Listed], pick: Pick, settings: Sequence[float], relevance: Measure, diversity: Measure
-) -> list[Point]:
-    """One point a setting: means over the queries."""
-    points = []
+def curves(
+    listed: Sequence[Listed],
+    pick: Pick,
+    settings: Sequence[float],
+    relevances: Sequence[Measure],
+    diversity: Measure,
+) -> list[list[Point]]:
+    """For each measure of relevance one point a setting: means over the queries."""
+    drawn: list[list[Point]] = [[] for _ in relevances]
     for setting in settings:
-        lists = [pick(one, setting) for one in listed]
-        values = [
-            (relevance(one, chosen), diversity(one, chosen))
-            for one, chosen in zip(listed, lists, strict=True)
-        ]
-        means = np.mean(values, axis=0)
-        points.append(Point(setting, float(means[0]), float(means[1])))
-    return points
+        lists = [(one, pick(one, setting)) for one in listed]
+        different = float(np.mean([diversity(one, chosen) for one, chosen in lists]))
+        for points, relevance in zip(drawn, relevances, strict=True):
+            relevant = float(np.mean([relevance(one, chosen) for one, chosen in lists]))
+            points.append(Point(setting, relevant, different))
+    return drawn
 
 
 def home_depot_lists(index: LiveIndex, judged: Sequence[Judged]) -> list[Listed]:
@@ -177,27 +184,25 @@ def measure(
 ) -> dict[str, Figure]:
     """``ild_gain_at_1pct``, ``entropy_gain_at_1pct``, ``pyversity_points_above`` and the picture."""
     listed = home_depot_lists(index, judged)
+    kind: Curves = {}
     strict: Curves = {}
-    figures: dict[str, Figure] = {}
-    for label, relevance, goal in (
-        ("ild_gain_at_1pct", judged_first, ">= 0.2"),
-        ("ild_gain_unjudged_wrong", unjudged_wrong, ""),
-    ):
-        strict = {name: curve(listed, ours(name), SETTINGS, relevance, distance) for name in OURS}
-        figures[label] = _gain(strict, goal)
-    whole = {
-        f"{name}, any candidate": curve(listed, ours(name, limited=False), SETTINGS, unjudged_wrong, distance)
-        for name in OURS
-    }
-    peers = {
-        f"pyversity {name}": curve(listed, pyversitys(name), PEER_SETTINGS, unjudged_wrong, distance)
-        for name in OURS
+    whole: Curves = {}
+    peers: Curves = {}
+    for name in OURS:
+        kind[name], strict[name] = curves(
+            listed, ours(name), SETTINGS, (judged_first, unjudged_wrong), distance
+        )
+        (whole[name],) = curves(listed, ours(name, limited=False), SETTINGS, (unjudged_wrong,), distance)
+        (peers[name],) = curves(listed, pyversitys(name), PEER_SETTINGS, (unjudged_wrong,), distance)
+    figures = {
+        "ild_gain_at_1pct": _gain(kind, ">= 0.2"),
+        "ild_gain_unjudged_wrong": _gain(strict, ""),
     }
     reach = [point for points in (*strict.values(), *whole.values()) for point in points]
-    above = {name: float(points_above(points, reach)) for name, points in peers.items()}
+    above = {f"pyversity {name}": float(points_above(points, reach)) for name, points in peers.items()}
     figures["pyversity_points_above"] = Figure(sum(above.values()), goal="= 0", baselines=above)
     shop = demo_lists(seed, products)
-    mixed = {name: curve(shop, ours(name), SETTINGS, unjudged_wrong, mix) for name in OURS}
+    mixed = {name: curves(shop, ours(name), SETTINGS, (unjudged_wrong,), mix)[0] for name in OURS}
     figures["entropy_gain_at_1pct"] = _gain(mixed, ">= 0.3")
     draw(picture, strict, peers, mixed)
     return figures
@@ -216,7 +221,7 @@ def draw(file: Path, ours: Mapping[str, Sequence[Point]], peers: Curves, shop: C
         left.plot(
             [p.diversity for p in points], [p.relevance for p in points], "o-", ms=3, c=colour, label=name
         )
-        theirs = peers[f"pyversity {name}"]
+        theirs = peers[name]
         left.plot(
             [p.diversity for p in theirs],
             [p.relevance for p in theirs],

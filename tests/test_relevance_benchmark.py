@@ -53,7 +53,7 @@ def test_what_nobody_judged_is_neither_right_nor_wrong():
 
 @pytest.mark.parametrize("pick", [tradeoff.ours("dpp"), tradeoff.ours("msd"), tradeoff.pyversitys("mmr")])
 def test_a_curve_goes_from_relevance_to_diversity(pick):
-    points = tradeoff.curve([listed()], pick, (0.0, 1.0), tradeoff.unjudged_wrong, tradeoff.distance)
+    (points,) = tradeoff.curves([listed()], pick, (0.0, 1.0), (tradeoff.unjudged_wrong,), tradeoff.distance)
     assert [point.setting for point in points] == [0.0, 1.0]
     assert points[0].diversity < points[1].diversity
     assert pick(listed(), 0.0).tolist() == list(range(10))
@@ -62,5 +62,5 @@ def test_a_curve_goes_from_relevance_to_diversity(pick):
 def test_the_picture_is_drawn(tmp_path):
     points = [Point(0.0, 0.9, 0.3), Point(1.0, 0.5, 0.7)]
     curves = {"dpp": points}
-    tradeoff.draw(tmp_path / "new" / "curve.png", curves, {"pyversity dpp": points}, curves)
+    tradeoff.draw(tmp_path / "new" / "curve.png", curves, {"dpp": points}, curves)
     assert (tmp_path / "new" / "curve.png").read_bytes().startswith(b"\x89PNG")

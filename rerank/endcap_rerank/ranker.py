@@ -14,6 +14,7 @@ from endcap_rerank.affinities import Affinities, LiveAffinities
 from endcap_rerank.blocked import BlockedItems
 from endcap_rerank.catalog_store import CatalogStore
 from endcap_rerank.diversity import STRATEGIES, Calibration, Cap, Exploration, SimilarityKernel
+from endcap_rerank.diversity.order import shown
 from endcap_rerank.diversity.topic import on_topic
 from endcap_rerank.errors import ReleaseError
 from endcap_rerank.events import EVENTS_FILE as EVENTS_FILE
@@ -33,6 +34,10 @@ from endcap_rerank.settings import Settings
 
 CATALOG_FILE = "catalog.db"
 """Name of the catalogue's changes in ``Settings.state``; that of the events is EVENTS_FILE."""
+
+RELEVANCE_UNIT = 0.5
+"""Difference of scores that strategies weigh as one. Queries differ in how far apart their candidates are;
+one unit for all buys more difference for the same nDCG than one for each (docs/ranking.md)."""
 
 NEW_DAYS = 30
 """How long a product counts as new."""
@@ -310,6 +315,10 @@ class Ranker:
             first=pins[:k],
             calibration=calibration,
             exploration=exploration,
+            unit=RELEVANCE_UNIT,
+        )
+        selection = shown(
+            options.algorithm, selection, scores, caps=caps, pinned=len(pins[:k]), exploration=exploration
         )
         return Selected(among[selection.rows], selection.exceeded)
 

@@ -9,17 +9,18 @@ from endcap_rerank.diversity.kernel import SimilarityKernel
 from endcap_rerank.diversity.narrow import narrowed
 from endcap_rerank.diversity.orthogonal import Residual
 from endcap_rerank.diversity.selection import (
+    Doubles,
     Floats,
     Rules,
     Selection,
     weighted,
 )
-from endcap_rerank.diversity.strategy import Relevance, strategy
+from endcap_rerank.diversity.strategy import strategy
 
 
 @strategy
 def select_dpp(
-    relevance: Relevance, kernel: SimilarityKernel, k: int, diversity: float, rules: Rules
+    relevance: Doubles, kernel: SimilarityKernel, k: int, diversity: float, rules: Rules
 ) -> Selection:
     """Greedily maximize (1-θ)·Σ r_i + θ·log det S_selected.
 

@@ -7,17 +7,18 @@ import numpy as np
 from endcap_rerank.diversity.kernel import SimilarityKernel
 from endcap_rerank.diversity.narrow import narrowed
 from endcap_rerank.diversity.selection import (
+    Doubles,
     Floats,
     Rules,
     Selection,
     weighted,
 )
-from endcap_rerank.diversity.strategy import Relevance, strategy
+from endcap_rerank.diversity.strategy import strategy
 
 
 @strategy
 def select_mmr(
-    relevance: Relevance, kernel: SimilarityKernel, k: int, diversity: float, rules: Rules
+    relevance: Doubles, kernel: SimilarityKernel, k: int, diversity: float, rules: Rules
 ) -> Selection:
     """Greedily maximize (1-θ)·r_i - θ·max_{j selected} S_ij."""
     return narrowed(weighted(relevance, diversity), kernel, _Nearest, k, diversity, rules, slack=SLACK)

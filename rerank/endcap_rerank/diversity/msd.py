@@ -6,18 +6,19 @@ import numpy as np
 
 from endcap_rerank.diversity.kernel import SimilarityKernel
 from endcap_rerank.diversity.selection import (
+    Doubles,
     Floats,
     Rules,
     Selection,
     greedy,
     weighted,
 )
-from endcap_rerank.diversity.strategy import Relevance, strategy
+from endcap_rerank.diversity.strategy import strategy
 
 
 @strategy
 def select_msd(
-    relevance: Relevance, kernel: SimilarityKernel, k: int, diversity: float, rules: Rules
+    relevance: Doubles, kernel: SimilarityKernel, k: int, diversity: float, rules: Rules
 ) -> Selection:
     """Greedily maximize (1-θ)·Σ r_i + θ·2/(k-1)·Σ_{i<j} (1 - S_ij) over the selected ones.
 
@@ -26,8 +27,8 @@ def select_msd(
     (1-θ)/2·r_i + θ·2/(k-1)·Σ_{j selected} (1 - S_ij): relevance counts half, which makes the greedy list
     worth at least half of the best one where 1 - S is a metric. The gains here are twice that.
     """
-    unit = 4.0 * diversity / max(min(k, len(kernel)) - 1, 1)
-    return greedy(weighted(relevance, diversity, unit), _Distances(kernel), k, unit, rules)
+    weight = 4.0 * diversity / max(min(k, len(kernel)) - 1, 1)
+    return greedy(weighted(relevance, diversity, weight), _Distances(kernel), k, weight, rules)
 
 
 class _Distances:

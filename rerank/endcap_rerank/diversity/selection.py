@@ -184,11 +184,10 @@ class _Calibrated:
         return self._criterion.spread() + self._pull.values()
 
 
-def by_relevance(relevance: npt.NDArray[np.floating[Any]], k: int, rules: Rules) -> Selection:
-    """The selection at diversity 0: the order of relevance exactly, as the rules allow."""
+def by_relevance(values: Doubles, k: int, rules: Rules) -> Selection:
+    """The selection at diversity 0: the order of :func:`scaled` relevance exactly, as the rules allow."""
     if rules.calibration is not None:
-        return greedy(weighted(relevance, 0.0, 1.0), RelevanceOnly(), k, 1.0, rules)
-    values = scaled(relevance)
+        return greedy(weighted(values, 0.0, 1.0), RelevanceOnly(), k, 1.0, rules)
     # Ranks instead of values: float32 would make equals of candidates that differ by little.
     ranks = np.empty(len(values), np.float32)
     ranks[np.argsort(-values, kind="stable")] = -np.arange(len(values), dtype=np.float32)
@@ -196,27 +195,29 @@ def by_relevance(relevance: npt.NDArray[np.floating[Any]], k: int, rules: Rules)
     return Selection(found.rows, values[found.rows], found.exceeded)
 
 
-def weighted(relevance: npt.NDArray[np.floating[Any]], diversity: float, unit: float | None = None) -> Floats:
-    """(1-θ)·:func:`scaled` relevance in units of θ, or of ``unit``; TIE_BREAK instead of 1-θ at θ = 1."""
-    return scaled(relevance, max(1.0 - diversity, TIE_BREAK) / (unit or diversity)).astype(np.float32)
+def weighted(values: Doubles, diversity: float, divisor: float | None = None) -> Floats:
+    """(1-θ)·``values`` divided by θ, or by ``divisor``; TIE_BREAK instead of 1-θ at θ = 1."""
+    return (values * (max(1.0 - diversity, TIE_BREAK) / (divisor or diversity))).astype(np.float32)
 
 
-def scaled(relevance: npt.NDArray[np.floating[Any]], weight: float = 1.0) -> Doubles:
-    """Relevance on a scale of its own: 0 for the best candidate, -``weight`` for the median one.
+def scaled(relevance: npt.NDArray[np.floating[Any]], unit: float | None = None) -> Doubles:
+    """Relevance on the scale of the strategies: 0 for the best candidate, -1 for one a ``unit`` below it.
 
-    The strategies weigh relevance against similarities, so it needs a unit. The distance from the best
-    to the median does not stretch with one outlier at the bottom, as the full range would.
+    The strategies weigh relevance against similarities, so it needs a unit. Where the caller knows none it
+    is the distance from the best candidate to the median one, which does not stretch with one outlier at
+    the bottom, as the full range would.
     """
     values = np.asarray(relevance, dtype=np.float64)
-    if not len(values):
-        return values
     size = len(values)
+    if not size:
+        return values
     ordered = np.partition(values, (size // 2, size - 1))
     top = ordered.item(size - 1)
-    spread = top - ordered.item(size // 2)
-    if spread <= 0.0:
-        spread = top - values.item(values.argmin())
-    return (values - top) * (weight / spread) if spread > 0.0 else np.zeros_like(values)
+    if unit is None:
+        unit = top - ordered.item(size // 2)
+        if unit <= 0.0:
+            unit = top - values.item(values.argmin())
+    return (values - top) / unit if unit > 0.0 else np.zeros_like(values)
 
 
 def check(
@@ -225,6 +226,7 @@ def check(
     k: int,
     diversity: float,
     rules: Rules = NO_RULES,
+    unit: float | None = None,
 ) -> None:
     """The one gate of every strategy's input.
 
@@ -239,6 +241,8 @@ def check(
         raise InvalidInputError("k", k, "0 or more is expected")
     if not 0.0 <= diversity <= 1.0:
         raise InvalidInputError("diversity", diversity, "a number from 0 to 1 is expected")
+    if unit is not None and not 0.0 < unit < math.inf:
+        raise InvalidInputError("unit", unit, "a number above 0 is expected")
     for cap in rules.caps:
         if cap.codes.shape != (size,):
             raise InvalidInputError(f"caps.{cap.name}", cap.codes.shape, f"{size} codes are expected")

@@ -8,12 +8,13 @@ from endcap_rerank.diversity.kernel import SimilarityKernel
 from endcap_rerank.diversity.narrow import narrowed
 from endcap_rerank.diversity.orthogonal import Residual
 from endcap_rerank.diversity.selection import (
+    Doubles,
     Floats,
     Rules,
     Selection,
     weighted,
 )
-from endcap_rerank.diversity.strategy import Relevance, Strategy, strategy
+from endcap_rerank.diversity.strategy import Strategy, strategy
 from endcap_rerank.errors import InvalidInputError
 
 WINDOW = 10
@@ -37,7 +38,7 @@ def sliding(window: int) -> Strategy:
 
     @strategy
     def select(
-        relevance: Relevance, kernel: SimilarityKernel, k: int, diversity: float, rules: Rules
+        relevance: Doubles, kernel: SimilarityKernel, k: int, diversity: float, rules: Rules
     ) -> Selection:
         return narrowed(
             weighted(relevance, diversity),

@@ -16,14 +16,16 @@ from endcap_rerank.diversity.kernel import SimilarityKernel
 from endcap_rerank.diversity.selection import (
     NEGLIGIBLE,
     NO_RULES,
+    Doubles,
     Rules,
     Selection,
     by_relevance,
     check,
+    scaled,
 )
 
 Relevance = npt.NDArray[np.floating[Any]]
-Core = Callable[[Relevance, SimilarityKernel, int, float, Rules], Selection]
+Core = Callable[[Doubles, SimilarityKernel, int, float, Rules], Selection]
 
 
 class Strategy(Protocol):
@@ -40,11 +42,12 @@ class Strategy(Protocol):
         first: Sequence[int] = (),
         calibration: Calibration | None = None,
         exploration: Exploration | None = None,
+        unit: float | None = None,
     ) -> Selection:
         """Select.
 
         Args:
-            relevance: float [n], any scale; rescaled by :func:`endcap_rerank.diversity.selection.scaled`.
+            relevance: float [n], any scale.
             kernel: similarities of the n candidates, positive semi-definite with unit diagonal.
             k: how many to select; all n, reordered, when k > n.
             diversity: θ. 0 gives the order of relevance; at 1 relevance decides only between equals.
@@ -52,6 +55,8 @@ class Strategy(Protocol):
             first: positions to take first, in this order.
             calibration: the mix that the list should have.
             exploration: places for new products.
+            unit: difference of relevance that weighs as much as two candidates that have nothing in common
+                against two copies; that between the best and the median candidate when None.
 
         Raises:
             InvalidInputError: an argument does not fit the others.
@@ -59,7 +64,7 @@ class Strategy(Protocol):
 
 
 def strategy(core: Core) -> Strategy:
-    """A strategy of its greedy part, which is called with checked arguments and a diversity above 0."""
+    """A strategy of its greedy part: called with scaled relevance, checked arguments, a diversity above 0."""
 
     @wraps(core)
     def select(
@@ -72,13 +77,15 @@ def strategy(core: Core) -> Strategy:
         first: Sequence[int] = (),
         calibration: Calibration | None = None,
         exploration: Exploration | None = None,
+        unit: float | None = None,
     ) -> Selection:
         rules = NO_RULES
         if caps or first or calibration or exploration:
             rules = Rules(caps, first, calibration, exploration)
-        check(relevance, len(kernel), k, diversity, rules)
+        check(relevance, len(kernel), k, diversity, rules, unit)
+        values = scaled(relevance, unit)
         if diversity <= NEGLIGIBLE:
-            return by_relevance(relevance, k, rules)
-        return core(relevance, kernel, k, diversity, rules)
+            return by_relevance(values, k, rules)
+        return core(values, kernel, k, diversity, rules)
 
     return select

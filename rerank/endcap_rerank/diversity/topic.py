@@ -19,8 +19,7 @@ def on_topic(
 
     Retrieval always fills its list. Where the catalogue has thirty dog leashes, the other candidates are
     about anything, differ from the leashes more than these do from one another, and would make up any list
-    that is to be diverse. The margin is in the unit of the strategies: the distance from the best candidate
-    to the median one.
+    that is to be diverse. The margin is a share of the distance from the best candidate to the median one.
 
     Args:
         relevance: float [n], any scale.

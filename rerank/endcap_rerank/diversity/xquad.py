@@ -12,10 +12,9 @@ from endcap_rerank.diversity.selection import (
     Selection,
     by_relevance,
     greedy,
-    scaled,
     weighted,
 )
-from endcap_rerank.diversity.strategy import Relevance, strategy
+from endcap_rerank.diversity.strategy import strategy
 
 SATISFACTION = 0.5
 """Chance that the best product of an aspect ends the search for it. At 1 a second one would be worthless."""
@@ -23,7 +22,7 @@ SATISFACTION = 0.5
 
 @strategy
 def select_xquad(
-    relevance: Relevance, kernel: SimilarityKernel, k: int, diversity: float, rules: Rules
+    relevance: Doubles, kernel: SimilarityKernel, k: int, diversity: float, rules: Rules
 ) -> Selection:
     """Greedily maximize (1-θ)·r_i + θ·Σ_a P(a)·P(i|a)·Π_{j selected} (1 - P(j|a)).
 
@@ -35,7 +34,7 @@ def select_xquad(
     """
     if not kernel.groups:
         return by_relevance(relevance, k, rules)
-    criterion = _Coverage(kernel, scaled(relevance))
+    criterion = _Coverage(kernel, relevance)
     return greedy(weighted(relevance, diversity), criterion, k, diversity, rules)
 
 

@@ -14,6 +14,7 @@ from endcap.console import errors
 TITLES = {
     "read": "reading the shop's files",
     "load": "loading the base model",
+    "adapt": "reading with hidden words",
     "train": "fine-tuning",
     "export": "exporting to ONNX",
     "parity": "checking ONNX against PyTorch",

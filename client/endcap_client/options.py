@@ -30,6 +30,7 @@ class Options(TypedDict, total=False):
     * ``pin``: product ids put first, in this order; ``bury``: put last; ``exclude``: never shown.
     * ``boost``: product id → factor on its score.
     * ``recent``: product ids the shopper looked at in this session, latest last.
+    * ``refused``: product ids the shopper turned down in this session: left out, and what is like them sinks.
     * ``shown``: product ids already on the page, to be different from.
     * ``caps``: most products of one ``brand`` or ``category``: ``{"brand": 2}``, or in any stretch:
       ``{"brand": {"limit": 2, "window": 6}}``.
@@ -49,6 +50,7 @@ class Options(TypedDict, total=False):
     exclude: Sequence[str]
     boost: Mapping[str, float]
     recent: Sequence[str]
+    refused: Sequence[str]
     shown: Sequence[str]
     caps: Mapping[str, int | Mapping[str, int]]
     algorithm: str

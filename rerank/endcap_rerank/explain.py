@@ -43,6 +43,7 @@ PHRASES: dict[str, dict[str, str]] = {
         "price": "within the price asked for",
         "taste": "like products you chose before ({})",
         "session": "like what you just looked at ({})",
+        "refused": "like what you turned down",
         "brand": "of a brand you often choose",
         "category": "from a category you often choose",
         "affinity": "often chosen after what you chose",
@@ -73,6 +74,7 @@ PHRASES: dict[str, dict[str, str]] = {
         "price": "在您要求的价格范围内",
         "taste": "与您选过的商品相似（{}）",
         "session": "与您刚看过的商品相似（{}）",
+        "refused": "与您不想要的商品相似",
         "brand": "是您常选的品牌",
         "category": "属于您常选的品类",
         "affinity": "选过类似商品的顾客常选",
@@ -184,6 +186,8 @@ def _sentence(
         said.append(phrases["taste"].format(phrases["comma"].join(because["events"])))
     if terms.get("session", 0.0) >= _SPEAKS and because["session"]:
         said.append(phrases["session"].format(phrases["comma"].join(because["session"])))
+    if terms.get("session", 0.0) <= -_SPEAKS:
+        said.append(phrases["refused"])
     said.extend(phrases[name] for name in ("brand", "category") if terms.get(name, 0.0) >= _SPEAKS / 2)
     if terms.get("price", 0.0) >= _SPEAKS / 2:
         said.append(phrases["usual"])

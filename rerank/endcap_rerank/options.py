@@ -45,6 +45,7 @@ class Options:
         exclude: item ids never to show.
         boost: item id → factor of its relevance (2 doubles it, 0.5 halves it).
         recent: item ids that the shopper looked at in this session, latest last.
+        refused: item ids that the shopper turned down in this session: left out, and what is like them sinks.
         shown: item ids already shown (page 1, another shelf); they are left out.
         caps: most products a ``brand``, ``category`` or ``top_category`` may take, of the list or of any
             stretch of it.
@@ -65,6 +66,7 @@ class Options:
     exclude: frozenset[str] = frozenset()
     boost: Mapping[str, float] = field(default_factory=dict)
     recent: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()
     shown: frozenset[str] = frozenset()
     caps: Mapping[str, int | WindowCap] = field(default_factory=dict)
     algorithm: str = "dpp"
@@ -251,6 +253,7 @@ _READERS: dict[str, Any] = {
     "exclude": _id_set,
     "boost": _boosts,
     "recent": _texts,
+    "refused": _texts,
     "shown": _id_set,
     "caps": _caps,
     "algorithm": lambda path, value: _one_of(path, value, ALGORITHMS),

@@ -151,7 +151,7 @@ def recommend_pool(
         history = basket
         if affinities is not None and len(basket):
             found = _with_followers(found, affinities, basket, wanted, filters, index)
-    elif profile.known or len(session):
+    elif profile.known or session.liked:
         source = "user"
         found = _for_taste(profile, session, wanted, filters, index)
         if affinities is not None and len(history):
@@ -198,9 +198,9 @@ def _for_taste(
     profile: Profile, session: Taste, count: int, filters: Filters | None, index: LiveIndex
 ) -> Candidates:
     """Near each interest of the session and of the shopper, and popular in their favourite categories."""
-    directions = [taste.interests() for taste in (session, profile.taste) if len(taste)]
-    vectors = np.concatenate([vectors for vectors, _ in directions])
-    shares = np.concatenate([shares for _, shares in directions])
+    directions = [taste.interests() for taste in (session, profile.taste) if taste.liked]
+    vectors = np.concatenate([np.zeros((0, index.dimension), np.float32), *(one for one, _ in directions)])
+    shares = np.concatenate([np.zeros(0, np.float32), *(share for _, share in directions)])
     found = [
         index.nearest(vector, max(count // 4, int(count * share)), filters).rows
         for vector, share in zip(vectors, shares, strict=True)
@@ -233,7 +233,8 @@ def _before(options: Options, profile: Profile, index: LiveIndex) -> History:
     """The session, then the shopper's events."""
     if not options.personalize:
         return NO_HISTORY
-    return history_of_session(options.recent, index).first(profile.history)
+    taken = [item for item in options.recent if item not in options.refused]
+    return history_of_session(taken, index).first(profile.history)
 
 
 def _likely(
@@ -334,12 +335,13 @@ def _shopper(
         # A shop whose store is down sells on; the log says which store and why.
         profile = empty_profile(index.dimension)
         notes.append("The store of events cannot be read; the answer is not fitted to the shopper.")
-    session = session_taste(options.recent, index) if options.recent else empty_taste(index.dimension)
-    return profile, session
+    if options.recent or options.refused:
+        return profile, session_taste(options.recent, index, options.refused)
+    return profile, empty_taste(index.dimension)
 
 
 def _filters(options: Options) -> Filters | None:
-    hidden = options.exclude | options.shown
+    hidden = options.exclude | options.shown | frozenset(options.refused)
     return _excluding(options.filters, hidden) if hidden else options.filters
 
 

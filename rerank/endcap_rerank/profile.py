@@ -29,6 +29,9 @@ ANCHORS = 32
 SESSION_FADE = 0.8
 """Weight of a session's item against that of the next one."""
 
+REFUSAL = 0.5
+"""Weight of a refused item against that of the last one looked at: perhaps only its price was wrong."""
+
 INTERESTS = 3
 """Most directions into which a taste is split when products are recommended without a query."""
 
@@ -56,6 +59,11 @@ class Taste:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    @property
+    def liked(self) -> bool:
+        """Whether any item draws the shopper: what puts them off tells where not to look, not where to."""
+        return bool((self.weights > 0.0).any())
 
     def interests(self) -> tuple[Floats, Floats]:
         """The liked items as at most INTERESTS directions.
@@ -178,15 +186,20 @@ def build_profile(events: Sequence[Event], index: LiveIndex) -> Profile:
     )
 
 
-def session_taste(items: Sequence[str], index: LiveIndex) -> Taste:
+def session_taste(items: Sequence[str], index: LiveIndex, refused: Sequence[str] = ()) -> Taste:
     """The taste of a session.
 
     Args:
         items: ids the shopper looked at, latest last; unknown ids are left out.
+        refused: ids the shopper turned down, latest last; they weigh against what is like them, also where
+            the shopper had looked at them before.
     """
-    rows = [row for item in reversed(items) if (row := index.row(item)) is not None][:ANCHORS]
-    weights = SESSION_FADE ** np.arange(len(rows), dtype=np.float32)
-    return _taste(np.array(rows, np.int64), weights.astype(np.float32), index)
+    weights: dict[int, float] = {}
+    for ids, sign in ((refused, -REFUSAL), (items, 1.0)):
+        known = [row for item in reversed(ids) if (row := index.row(item)) is not None]
+        for place, row in enumerate(known[:ANCHORS]):
+            weights.setdefault(row, sign * SESSION_FADE**place)
+    return _taste(np.array(list(weights), np.int64), np.array(list(weights.values()), np.float32), index)
 
 
 def empty_profile(dimension: int) -> Profile:

@@ -375,6 +375,46 @@ def test_the_session_counts_without_a_user(ranker):
     assert info(ranked)["personalized"] is True
 
 
+def test_refused_products_are_gone_and_what_is_like_them_sinks(ranker):
+    plain = ranker.search(search_request("lamp", k=30, diversity=0.0))
+    brand = found(plain)[0].brand
+    refused = [product.id for product in found(plain) if product.brand == brand][:2]
+    options = json.dumps({"refused": [*refused, "nowhere"], "explain": True})
+    ranked = ranker.search(search_request("lamp", k=30, diversity=0.0, options=options))
+    assert not set(refused) & set(ranked.item_ids)
+
+    def mean_place(items: list[str]) -> float:
+        places = [place for place, item in enumerate(items) if SHOP[item].brand == brand]
+        return sum(places) / max(1, len(places))
+
+    kept = [item for item in plain.item_ids if item not in refused]
+    assert mean_place(ranked.item_ids) > mean_place(kept)
+    assert any("turned down" in json.loads(text)["text"] for text in ranked.explanations)
+    ignored = json.dumps({"refused": refused, "personalize": False})
+    other = ranker.search(search_request("lamp", k=30, diversity=0.0, options=ignored)).item_ids
+    assert other[:10] == kept[:10]  # candidates that move up change the scale of relevance a little
+
+
+def test_a_refusal_outweighs_the_look_before_it(ranker):
+    looked = ids_of(brand="Solis", category="Home > Lighting")[:2]
+    liked = ranker.search(search_request("lantern", diversity=0.0, options=json.dumps({"recent": looked})))
+    options = json.dumps({"recent": looked, "refused": looked})
+    turned_down = ranker.search(search_request("lantern", diversity=0.0, options=options))
+    assert found(liked)[0].brand == "Solis"
+    assert found(turned_down)[0].brand != "Solis"
+
+
+@pytest.mark.parametrize("user", ["", "ina"])
+def test_recommendations_after_nothing_but_refusals(ranker, user):
+    if user:
+        ranker.feedback([Event(user, "p0", "dislike", 10.0)])
+    refused = ranker.recommend(RecommendRequest.validated(user=user, k=5)).item_ids[:2]
+    options = json.dumps({"refused": refused})
+    ranked = ranker.recommend(RecommendRequest.validated(user=user, k=5, options=options))
+    assert len(ranked.item_ids) == 5
+    assert not set(refused) & set(ranked.item_ids)
+
+
 def test_events_of_unknown_products_do_no_harm(ranker):
     ranker.feedback(events("u", "gone", "never"))
     assert ranker.search(search_request("lamp", user="u")).item_ids

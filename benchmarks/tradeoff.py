@@ -16,7 +16,7 @@ from endcap_rerank.diversity.order import shown
 from endcap_rerank.diversity.topic import on_topic
 from endcap_rerank.index import Index, LiveIndex, build_index
 from endcap_rerank.ranker import RELEVANCE_UNIT
-from endcap_rerank.scoring import RankingWeights
+from endcap_rerank.scoring import RankingWeights, kernel_groups
 
 from benchmarks.personal import KnownShop
 from benchmarks.relevance import CANDIDATES, Judged, K, ndcg
@@ -163,7 +163,7 @@ def demo_lists(seed: int, products: int) -> list[Listed]:
                 continue
             found = index.retrieve(query.text, vector, count=CANDIDATES)
             brands, categories = index.brand_codes(found.rows), index.category_codes(found.rows)
-            groups = ((brands, weights.kernel_brand), (categories, weights.kernel_category))
+            groups = tuple(kernel_groups(found.rows, brands, categories, index, weights))
             known = fits[found.rows]
             listed.append(
                 Listed(

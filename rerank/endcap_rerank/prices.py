@@ -16,6 +16,9 @@ Rows = npt.NDArray[np.int64]
 WIDTH = 0.2
 """Distance in price levels at which two products are still of much the same price."""
 
+BANDS = 4
+"""Price bands of a category: as many products in each."""
+
 FEW = 5
 """Prices that a category must have before a level among them says anything."""
 
@@ -74,6 +77,18 @@ def price_levels(rows: Rows, index: LiveIndex) -> Floats:
         )
     ]
     return found
+
+
+def price_bands(rows: Rows, index: LiveIndex) -> npt.NDArray[np.int32]:
+    """The quarter of its category's prices that each product lies in: int32 [n], -1 where unknown.
+
+    Bands are counted within a category, so that a cheap tent and a cheap lamp are of one band.
+    """
+    levels = price_levels(rows, index)
+    known = ~np.isnan(levels)
+    bands = np.full(len(levels), -1, np.int32)
+    bands[known] = np.minimum((levels[known] * BANDS).astype(np.int32), BANDS - 1)
+    return bands
 
 
 def price_taste(rows: Rows, weights: Floats, index: LiveIndex) -> PriceTaste | None:

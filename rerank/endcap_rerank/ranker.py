@@ -29,7 +29,7 @@ from endcap_rerank.product import Product
 from endcap_rerank.profile import Profiles
 from endcap_rerank.release import Release
 from endcap_rerank.requests import Ranked, RecommendRequest, SearchRequest
-from endcap_rerank.scoring import RankingWeights, Scored, score
+from endcap_rerank.scoring import RankingWeights, Scored, kernel_groups, score
 from endcap_rerank.settings import Settings
 
 CATALOG_FILE = "catalog.db"
@@ -288,8 +288,7 @@ class Ranker:
             scores, embeddings = scores[among], embeddings[among]
             pins = among.searchsorted(np.array(pins, np.int64)).tolist()
         kernel = SimilarityKernel(
-            embeddings,
-            [(brands, self.weights.kernel_brand), (categories, self.weights.kernel_category)],
+            embeddings, kernel_groups(scored.rows[among], brands, categories, self.index, self.weights)
         )
         options = request.options
         caps = []

@@ -16,7 +16,7 @@ from endcap_rerank.affinities import NO_HISTORY, Affinities, History
 from endcap_rerank.constraints import BRAND, COLOR, KIND, MATERIAL, MODEL, SIZE, Constraints
 from endcap_rerank.errors import InvalidInputError, ReleaseError
 from endcap_rerank.index import LiveIndex
-from endcap_rerank.prices import price_levels
+from endcap_rerank.prices import price_bands, price_levels
 from endcap_rerank.profile import SMOOTHING, Profile, Taste
 
 Floats = npt.NDArray[np.float32]
@@ -45,7 +45,8 @@ class RankingWeights:
         bought: taken off a product that the shopper bought already, in recommendations only.
         seen: taken off a product of the shopper's latest events, in recommendations for their taste only.
         specific: share of the personal terms that the most specific query silences.
-        kernel_brand, kernel_category: how much of two products' likeness is their brand, their category.
+        kernel_brand, kernel_category, kernel_price: how much of two products' likeness is their brand, their
+            category, their price band within the category.
     """
 
     relevance: float = 1.0
@@ -65,6 +66,7 @@ class RankingWeights:
     specific: float = 0.5
     kernel_brand: float = 0.15
     kernel_category: float = 0.15
+    kernel_price: float = 0.05
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -73,9 +75,11 @@ class RankingWeights:
                 raise InvalidInputError(f"ranking.{field.name}", value, "a number of at least 0 is expected")
         if self.specific > 1.0:
             raise InvalidInputError("ranking.specific", self.specific, "at most 1 is expected")
-        if self.kernel_brand + self.kernel_category > 1.0:
-            both = self.kernel_brand + self.kernel_category
-            raise InvalidInputError("ranking.kernel_brand + kernel_category", both, "at most 1 is expected")
+        groups = self.kernel_brand + self.kernel_category + self.kernel_price
+        if groups > 1.0:
+            raise InvalidInputError(
+                "ranking.kernel_brand + kernel_category + kernel_price", groups, "at most 1 is expected"
+            )
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> RankingWeights:
@@ -333,6 +337,20 @@ def score(
         session=recent,
         tags=tags,
     )
+
+
+def kernel_groups(
+    rows: Rows,
+    brands: npt.NDArray[np.int32],
+    categories: npt.NDArray[np.int32],
+    index: LiveIndex,
+    weights: RankingWeights,
+) -> list[tuple[npt.NDArray[np.int32], float]]:
+    """What makes candidates alike besides their vectors: codes [n] and weight of each group."""
+    groups = [(brands, weights.kernel_brand), (categories, weights.kernel_category)]
+    if weights.kernel_price > 0.0:
+        groups.append((price_bands(rows, index), weights.kernel_price))
+    return groups
 
 
 def released_rows(rows: Rows, index: LiveIndex) -> Rows:

@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
-from endcap_rerank.prices import PriceTaste, price_levels, price_taste
+from endcap_rerank.diversity import STRATEGIES, SimilarityKernel
+from endcap_rerank.prices import PriceTaste, price_bands, price_levels, price_taste
 from endcap_rerank.product import Product
+from endcap_rerank.scoring import RankingWeights, kernel_groups
 from ranking_shop import open_ranker
 
 
@@ -48,3 +50,19 @@ def test_a_disliked_price_is_no_taste(index):
 def test_nothing_known_of_the_candidates_changes_nothing():
     taste = PriceTaste(np.array([0.5], np.float32), np.ones(1, np.float32))
     assert taste.of(np.full(3, np.nan, np.float32)).tolist() == [0, 0, 0]
+
+
+def test_bands_are_quarters_of_a_category(index):
+    items = [*(f"c{n}" for n in (0, 4, 7, 10)), "d0", "d10", "free", "few"]
+    assert price_bands(rows(index, *items), index).tolist() == [0, 1, 2, 3, 0, 3, -1, -1]
+
+
+def test_a_diverse_list_mixes_price_bands(index):
+    pens = rows(index, *(f"c{n}" for n in range(11)))
+    nothing = np.full(len(pens), -1, np.int32)
+    groups = kernel_groups(pens, nothing, nothing, index, RankingWeights(kernel_price=0.5))
+    kernel = SimilarityKernel(np.zeros((len(pens), 2), np.float32), groups)
+    found = STRATEGIES["dpp"](-np.arange(11.0), kernel, 4, 0.9).rows
+    assert sorted(price_bands(pens[found], index).tolist()) == [0, 1, 2, 3]
+    without = kernel_groups(pens, nothing, nothing, index, RankingWeights(kernel_price=0.0))
+    assert len(without) == 2

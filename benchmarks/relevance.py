@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 from endcap_export.data import read_products
-from endcap_rerank.index import LEXICAL_WEIGHT, Index, LiveIndex, build_index
-from endcap_rerank.index.fusion import FEEDBACK_PRODUCTS, redirected
+from endcap_export.evaluate.systems import fused_scores
+from endcap_rerank.index import Index, LiveIndex, build_index
 from endcap_rerank.index.lexical import query_terms
 from endcap_rerank.index.reading import read_query
 from endcap_rerank.index.selection import best
@@ -126,7 +126,9 @@ def fusion_figures(index: LiveIndex, judged: Sequence[Judged]) -> dict[str, Figu
             places = {"random": rng.permutation(len(one.rows))}
             for name, scores in every.items():
                 places[name] = np.argsort(-scores[one.rows], kind="stable")
-            places["fusion"] = np.argsort(-fused_of(index, one), kind="stable")
+            places["fusion"] = np.argsort(
+                -fused_scores(index, one.query, one.vector, one.rows), kind="stable"
+            )
             for name, place in places.items():
                 order.setdefault(name, []).append(ndcg(one.grades[place], one.grades))
         if len(one.relevant):
@@ -145,28 +147,6 @@ def fusion_figures(index: LiveIndex, judged: Sequence[Judged]) -> dict[str, Figu
         figures[f"fusion_{name}"] = mean_figure(ours, goal, means)
         figures[f"fusion_{name}_lead"] = mean_figure(ours - arrays[leader], "> 0", {})
     return figures
-
-
-def fused_of(index: LiveIndex, one: Judged) -> Doubles:
-    """The fused score of every judged product, retrieved or not: float64 [judged].
-
-    Those that were not retrieved get theirs by the minimum and maximum of the request.
-    """
-    retrieved = index.retrieve(one.query, one.vector, count=CANDIDATES)
-    reading = read_query(one.query, index.index.lexical)
-    vectors, vector = index.index.dense.vectors, one.vector
-    if reading.corrections:
-        top = index.index.lexical.best(reading.scores, FEEDBACK_PRODUCTS)
-        vector = redirected(vector, vectors[top], reading.scores[top])
-    low, high = float(retrieved.dense.min()), float(retrieved.dense.max())
-    most = float(retrieved.lexical.max()) or 1.0
-    dense = (vectors[one.rows] @ vector - low) / ((high - low) or 1.0)
-    scores = (1 - LEXICAL_WEIGHT) * dense + LEXICAL_WEIGHT * reading.scores[one.rows] / most
-    place = {row: at for at, row in enumerate(retrieved.rows.tolist())}
-    for at, row in enumerate(one.rows.tolist()):
-        if row in place:
-            scores[at] = retrieved.fused[place[row]]
-    return np.asarray(scores, np.float64)
 
 
 def typo_figure(index: LiveIndex, judged: Sequence[Judged]) -> Figure:

@@ -182,3 +182,46 @@ def test_only_the_first_k_count():
     gains = np.array([0.0] * 10 + [1.0])
     assert ndcg(gains) == 0.0
     assert ndcg(gains, k=11) == pytest.approx(1 / math.log2(12))
+
+
+@pytest.fixture(scope="module")
+def small_shop():
+    """60 products whose vectors are random, and their searchable index."""
+    from endcap_export.evaluate.systems import indexed
+    from tiny import tiny_products
+
+    vectors = np.random.default_rng(3).standard_normal((60, 8)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    with indexed(tiny_products(60), vectors) as index:
+        yield index, vectors
+
+
+def test_every_system_ranks_the_whole_catalogue_and_the_judged_products(small_shop):
+    from endcap_export.evaluate.systems import as_served, by_vectors, by_words
+
+    index, vectors = small_shop
+    queries = judged_queries([Judgment("red tent", f"p{at:04d}", at % 3) for at in range(12)], index.row)
+    asked = vectors[[5]]
+    nearest = next(by_vectors(vectors, asked, queries))
+    assert nearest.top[0] == 5
+    assert nearest.judged.tolist() == pytest.approx((vectors[queries[0].rows] @ asked[0]).tolist())
+    worded = next(by_words(index, ["red tent"], queries))
+    found = [index.product(row) for row in worded.top]
+    assert found
+    assert all("red" in product.title or "Tent" in product.category for product in found)
+    served = next(as_served(index, ["red tent"], asked, queries))
+    retrieved = index.retrieve("red tent", asked[0], count=200)
+    assert served.top.tolist() == retrieved.rows.tolist()
+    scores = dict(zip(retrieved.rows.tolist(), retrieved.fused.tolist(), strict=True))
+    assert served.judged.tolist() == pytest.approx([scores[row] for row in queries[0].rows.tolist()])
+
+
+def test_products_that_were_not_retrieved_stand_below_the_one_that_the_query_names(small_shop, monkeypatch):
+    from endcap_export.evaluate.systems import fused_scores
+    from endcap_rerank.settings import Settings
+
+    index, vectors = small_shop
+    monkeypatch.setattr(Settings, "candidates", 5)
+    scores = fused_scores(index, "p0007", -vectors[7], np.arange(60))
+    assert scores.argmax() == 7
+    assert np.sort(scores)[-2] <= 0.5

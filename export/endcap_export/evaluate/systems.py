@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 from endcap_rerank.index import LEXICAL_WEIGHT, Index, LiveIndex, build_index
+from endcap_rerank.index.codes import codes_in
 from endcap_rerank.index.fusion import FEEDBACK_PRODUCTS, redirected
 from endcap_rerank.index.lexical import query_terms
 from endcap_rerank.index.reading import read_query
@@ -80,8 +81,18 @@ def fused_scores(
     most = float(retrieved.lexical.max()) or 1.0
     dense = (vectors[rows] @ vector - low) / ((high - low) or 1.0)
     scores = (1 - LEXICAL_WEIGHT) * dense + LEXICAL_WEIGHT * reading.scores[rows] / most
+    if _names_a_product(index, text):
+        scores = scores / 2  # those that are not named share the lower half
     place = {row: at for at, row in enumerate(retrieved.rows.tolist())}
     for at, row in enumerate(rows.tolist()):
         if row in place:
             scores[at] = retrieved.fused[place[row]]
     return np.asarray(scores, np.float64)
+
+
+def _names_a_product(index: LiveIndex, text: str) -> bool:
+    """Whether the query is an id, or has a model number, of the catalogue."""
+    codes = index.index.lexical.codes
+    if index.row(text.strip()) is not None:
+        return True
+    return codes is not None and any(True for code in codes_in(text) for _ in codes.rows(code))

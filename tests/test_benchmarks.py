@@ -149,7 +149,7 @@ def test_a_repository_that_is_none_is_named(tmp_path, shop):
 
 def test_the_strategies_are_held_beside_pyversity_and_their_references(tmp_path):
     pytest.importorskip("pyversity")
-    done = run("diversify", "--rounds", 8, "--cases", 6, "--output", tmp_path)
+    done = run("diversify", "--rounds", 8, "--cases", 6, "--products", 500, "--output", tmp_path)
     assert done.exit_code == 0, done.output
     figures = Report.read(tmp_path / "diversify.json").figures
     for name in ("mmr", "dpp", "msd", "ssd", "dpp_caps"):
@@ -160,6 +160,7 @@ def test_the_strategies_are_held_beside_pyversity_and_their_references(tmp_path)
             assert figure.value == pytest.approx(expected)
             assert figure.low <= figure.value <= figure.high
     assert figures["selection_mismatches"].value == 0
+    assert figures["rerank_stage_p50_ms"].value > 0
 
 
 def test_a_wrong_selection_is_a_mismatch(monkeypatch):

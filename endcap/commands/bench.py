@@ -106,9 +106,12 @@ def diversify(
     cases: Annotated[
         int, typer.Option(min=1, help="Random requests that each strategy is held against its reference on.")
     ] = 1000,
+    products: Annotated[
+        int, typer.Option(min=100, help="Products of the catalogue on which the whole stage is timed.")
+    ] = 100_000,
     output: Output = REPORTS,
 ) -> None:
-    """Selection of 20 products beside pyversity, on one thread: diversify.json."""
+    """Selection of 20 products beside pyversity, the whole rerank stage, on one thread: diversify.json."""
     _add_checkout()
     from rich.progress import Progress
 
@@ -120,6 +123,7 @@ def diversify(
         report = measure(
             rounds=rounds,
             cases=cases,
+            products=products,
             progress=lambda done, total: progress.update(task, completed=done, total=total),
         )
     report.write(output)

@@ -28,7 +28,7 @@ def best_path(logits: Floats, labels: Sequence[str]) -> list[int]:
     Returns:
         W class indices.
     """
-    greedy = logits.argmax(axis=1).tolist()
+    greedy: list[int] = logits.argmax(axis=1).tolist()
     moves = _moves(tuple(labels))
     before = len(labels)
     for label in greedy:

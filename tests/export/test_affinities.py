@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
-from endcap_export.affinities import histories, learn, learn_affinities, mixture, repeat_rates
+from endcap_export.affinities import learn, learn_affinities, mixture
+from endcap_export.histories import histories, repeat_rates
 from endcap_rerank.affinities import Affinities, History, LiveAffinities
 from endcap_rerank.errors import ReleaseError
 from endcap_rerank.events_store import Event, SqliteEventStore

@@ -1,8 +1,8 @@
 """Learn which product shoppers take next from what they did.
 
-How much each channel (``endcap_export.channels``) counts is learnt by EM: the mixture that makes the last item
-of every shopper likeliest given the ones before it. Then all channels are computed again from whole histories,
-and added up to one sparse matrix.
+How much each channel (``endcap_export.channels``) counts is learnt by EM: the mixture that makes the last
+item of every shopper likeliest given the ones before it. Then all channels are computed again from whole
+histories, and added up to one sparse matrix.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import onnx
+import torch
 from endcap_rerank.release import Release, TextSettings
 from endcap_rerank.tokenizer import QueryTokenizer, Tokens
 
@@ -16,12 +17,16 @@ from endcap_export.encoder import OnnxEncoder, encode_texts
 from endcap_export.evaluate import ranking_scores, tag_scores
 from endcap_export.half import half_precision
 from endcap_export.held import HeldSet
+from endcap_export.matryoshka import with_dimensions
 from endcap_export.onnx_export import export_onnx
 from endcap_export.parity import check_parity
+from endcap_export.plan import check_plan, plan_parity
 from endcap_export.progress import Progress, silent
 from endcap_export.quantize import quantize
+from endcap_export.registry import default_templates
 from endcap_export.release import TENSORRT, write_release
 from endcap_export.shop import Shop, texts_of
+from endcap_export.shop_texts import trained_queries
 from endcap_export.tensorrt import Profile, build_engine
 from endcap_export.trained import TrainedEncoder
 
@@ -41,6 +46,7 @@ def export_release(
     *,
     method: str = "static",
     tensorrt: bool = False,
+    dimensions: int | None = None,
     progress: Progress = silent,
 ) -> Release:
     """Export, check, quantize, evaluate, encode the catalogue, index it, write the release.
@@ -50,11 +56,14 @@ def export_release(
         shop: its products make the index; its held-out parts are evaluated on.
         releases: folder of releases.
         method: of int8 quantization, see ``endcap_export.quantize``.
-        tensorrt: also build an engine with the TensorRT library that is there.
+        tensorrt: also build an engine with the TensorRT library that is there, and hold it against the
+            config that will serve it, and against the fp32 graph where there is a GPU.
+        dimensions: numbers of an embedding, fewer than the encoder has; the index has as many.
         progress: told of each stage.
 
     Raises:
         ParityError: the export differs from the trained encoder.
+        PlanError: the engine does not fit its config or differs from the fp32 graph.
         EndcapError: anything else that cannot be done, TensorRT missing among it.
     """
     tokenizer = QueryTokenizer(trained)
@@ -62,12 +71,13 @@ def export_release(
     with tempfile.TemporaryDirectory(prefix="endcap-export-") as name:
         work = Path(name)
         encoders = {"fp32": work / "fp32.onnx", "int8": work / "int8.onnx"}
-        model = trained.load()
+        model = with_dimensions(trained.load(), dimensions)
         timed("export", lambda: export_onnx(model, encoders["fp32"]))
         texts = _sample(shop)
         parity = timed("parity", lambda: check_parity(model, encoders["fp32"], tokenizer, texts))
-        samples = _calibration(shop, tokenizer)
+        samples = calibration_texts(shop, tokenizer)
         timed("quantize", lambda: quantize(encoders["fp32"], encoders["int8"], method, samples))
+        parity_of_plan: float | None = None
         if tensorrt:
             encoders[TENSORRT] = work / "tensorrt.plan"
             timing_cache = releases.parent / _TIMING_CACHE
@@ -76,10 +86,15 @@ def export_release(
                 lambda: _build_engine(
                     encoders["fp32"],
                     encoders[TENSORRT],
-                    _profile(shop, tokenizer, trained.text),
+                    shop_profile(shop, tokenizer, trained.text),
                     timing_cache,
                 ),
             )
+            if torch.cuda.is_available():
+                parity_of_plan = timed(
+                    "plan parity",
+                    lambda: plan_parity(encoders[TENSORRT], encoders["fp32"], tokenizer, texts),
+                )
         metrics = timed(
             "evaluate",
             lambda: {
@@ -104,6 +119,7 @@ def export_release(
             **trained.record,
             "parity": parity.as_mapping(),
             "quantization": method,
+            **({} if parity_of_plan is None else {"plan_cosine": parity_of_plan}),
             "metrics": metrics,
             "seconds": timed.seconds,
         }
@@ -145,9 +161,10 @@ def _build_engine(fp32: Path, plan: Path, profile: Profile, timing_cache: Path) 
     onnx.save(half_precision(onnx.load(fp32)), half)
     timing_cache.parent.mkdir(parents=True, exist_ok=True)
     build_engine(half, plan, profiles=(profile,), timing_cache=timing_cache)
+    check_plan(plan, default_templates() / "encode" / "configs" / "tensorrt.pbtxt")
 
 
-def _profile(shop: Shop, tokenizer: QueryTokenizer, text: TextSettings) -> Profile:
+def shop_profile(shop: Shop, tokenizer: QueryTokenizer, text: TextSettings) -> Profile:
     """For the shop's queries as they are padded when served, up to the longest text that is not cut off."""
     lengths = [tokenizer.encode([query]).input_ids.shape[1] for query in _spread(_queries(shop))]
     longest = -(-max(text.query_length, text.product_length) // text.pad_multiple) * text.pad_multiple
@@ -165,7 +182,7 @@ def _sample(shop: Shop) -> list[str]:
     return [text for kind in kinds for text in kind[:: max(1, len(kind) // each)][:each]]
 
 
-def _calibration(shop: Shop, tokenizer: QueryTokenizer) -> list[Tokens]:
+def calibration_texts(shop: Shop, tokenizer: QueryTokenizer) -> list[Tokens]:
     """What int8 sees the ranges of activations on: queries, their single words, and products.
 
     Training's queries, not the held-out ones that int8 is evaluated on. Single words matter: in so short a
@@ -179,8 +196,7 @@ def _calibration(shop: Shop, tokenizer: QueryTokenizer) -> list[Tokens]:
 
 def _queries(shop: Shop) -> list[str]:
     """Distinct queries that were trained on; titles where the shop has none."""
-    queries = [judgment.query for judgment in shop.judgments] + [query.text for query in shop.tags]
-    return list(dict.fromkeys(queries)) or [product.title[:512] for product in shop.products]
+    return trained_queries(shop) or [product.title[:512] for product in shop.products]
 
 
 def _spread(items: Sequence[T]) -> list[T]:

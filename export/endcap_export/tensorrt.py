@@ -103,8 +103,8 @@ def build_engine(
         TensorRTError: no library, a graph that cannot be built, an unknown capability, or tensors that
             are not those of ``schema.ENCODE``.
     """
-    name, trt = _library()
-    logger = _collecting_logger(trt)
+    name, trt = tensorrt_library()
+    logger = collecting_logger(trt)
     try:
         builder = trt.Builder(logger)
     except (RuntimeError, TypeError) as error:
@@ -144,7 +144,12 @@ def build_engine(
     return engine
 
 
-def _library() -> tuple[str, ModuleType]:
+def tensorrt_library() -> tuple[str, ModuleType]:
+    """The TensorRT that is there, and its name.
+
+    Raises:
+        TensorRTError: none is.
+    """
     for name in LIBRARIES:
         try:
             return name, importlib.import_module(name)
@@ -220,7 +225,7 @@ def _timing_cache(config: Any, file: Path | None) -> Any:
     return cache
 
 
-def _collecting_logger(trt: ModuleType) -> Any:
+def collecting_logger(trt: ModuleType) -> Any:
     """A logger that keeps warnings and errors for the message instead of printing them."""
 
     class Collecting(trt.ILogger):  # type: ignore[name-defined]

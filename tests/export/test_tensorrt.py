@@ -20,6 +20,7 @@ pytestmark = pytest.mark.train
 from endcap_export.encoder import OnnxEncoder  # noqa: E402
 from endcap_export.export import export_release  # noqa: E402
 from endcap_export.half import half_precision  # noqa: E402
+from endcap_export.plan import check_plan  # noqa: E402
 from endcap_export.tensorrt import LIBRARIES, Profile, TensorRTError, build_engine  # noqa: E402
 
 
@@ -89,28 +90,47 @@ def test_export_builds_an_engine_for_the_shop(trained, shop, tmp_path):
     assert (tmp_path / "tensorrt-timing.cache").stat().st_size > 0
 
 
+def test_a_six_layer_encoder_is_built_for_the_shops_queries(shop, tmp_path):
+    """The default base as it is served: two heads, fp16 in the graph, profiles of the shop's lengths."""
+    from endcap_export.base import find_base, load_model, save_tokenizer
+    from endcap_export.export import shop_profile
+    from endcap_export.onnx_export import export_onnx
+    from endcap_export.trained import TrainedEncoder
+    from endcap_rerank.tokenizer import QueryTokenizer
+
+    base = find_base("minilm")
+    save_tokenizer(base, tmp_path / "tokenizer.json")
+    tokenizer = QueryTokenizer(TrainedEncoder(tmp_path, base.text, {}))
+    model = load_model(base, shop.labels)
+    assert model.config.num_hidden_layers == 6
+    export_onnx(model, tmp_path / "fp32.onnx")
+    onnx.save(half_precision(onnx.load(tmp_path / "fp32.onnx")), tmp_path / "fp16.onnx")
+    profile = shop_profile(shop, tokenizer, base.text)
+    built = build_engine(tmp_path / "fp16.onnx", tmp_path / "tensorrt.plan", profiles=(profile,))
+    assert profile.length == (1, 4, 64)
+    check_plan(built.plan, default_templates() / "encode" / "configs" / "tensorrt.pbtxt")
+    # Products are half as large as in fp32; the table of word pieces is not.
+    assert built.plan.stat().st_size < 0.85 * (tmp_path / "fp32.onnx").stat().st_size
+    assert built.tensors["query_embedding"] == ("output", "FLOAT", (-1, 384))
+    assert built.tensors["tag_logits"] == ("output", "FLOAT", (-1, -1, len(shop.labels)))
+
+
 def test_the_engine_fits_its_triton_config(engine):
-    config = read_config(default_templates() / "encode" / "configs" / "tensorrt.pbtxt")
-    assert config.platform == "tensorrt_plan" or config.backend == "tensorrt"
-    spelled = {"FLOAT": "TYPE_FP32", "HALF": "TYPE_FP16", "INT64": "TYPE_INT64", "INT32": "TYPE_INT32"}
-    for kind, nodes in (("input", config.input), ("output", config.output)):
-        declared = {node.name: type_name(node.data_type) for node in nodes}
-        built = {name: spelled[dtype] for name, (role, dtype, _) in engine.tensors.items() if role == kind}
-        assert declared == built
-        for node in nodes:
-            assert len(engine.tensors[node.name][2]) == len(node.dims) + 1
-    (profile,) = engine.profiles
-    assert profile.batch[2] >= config.max_batch_size
-    for warm_up in config.model_warmup:
-        for tensor in warm_up.inputs.values():
-            assert profile.length[0] <= tensor.dims[0] <= profile.length[2]
-            assert profile.batch[0] <= warm_up.batch_size <= profile.batch[2]
+    config = default_templates() / "encode" / "configs" / "tensorrt.pbtxt"
+    assert read_config(config).platform == "tensorrt_plan"
+    check_plan(engine.plan, config)
 
 
-def type_name(number):
-    from tritonclient.grpc import model_config_pb2
+def test_a_plan_needs_a_gpu_to_be_run(engine, exported, trained):
+    import torch
+    from endcap_export.plan import plan_parity
+    from endcap_rerank.tokenizer import QueryTokenizer
 
-    return model_config_pb2.DataType.Name(number)
+    if torch.cuda.is_available():
+        assert plan_parity(engine.plan, exported, QueryTokenizer(trained), ["red tent", "boots"]) > 0.99
+    else:
+        with pytest.raises(TensorRTError, match="no GPU that PyTorch can use; run this on a machine with"):
+            plan_parity(engine.plan, exported, QueryTokenizer(trained), ["red tent"])
 
 
 def test_what_was_built_is_recorded_beside_the_plan(engine, half):

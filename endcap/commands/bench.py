@@ -205,6 +205,50 @@ def encoder(
 
 
 @reports_errors
+def compression(
+    trained: Annotated[Path, typer.Option("--encoder", "-e", help="What `endcap train` wrote.")] = Path(
+        "build/quality/joint"
+    ),
+    data: Annotated[
+        Path | None, typer.Option(help="Folder of the shop's files. [default: homedepot in ENDCAP_DATA]")
+    ] = None,
+    tags: Annotated[
+        Path | None, typer.Option(help="Tagged queries. [default: queryner in ENDCAP_DATA, or *.bio in DATA]")
+    ] = None,
+    layers: Annotated[int, typer.Option(min=1, help="Layers of the distilled student.")] = 3,
+    runs: Annotated[int, typer.Option(min=20, help="Queries that each form encodes for its time.")] = 300,
+    work: Annotated[
+        Path, typer.Option(help="Folder of the student; one that is in it is not taught again.")
+    ] = Path("build/quality"),
+    output: Output = REPORTS,
+) -> None:
+    """Every compressed form of an encoder beside the others: F1, nDCG, size, time: compression.json."""
+    _add_checkout()
+    from endcap_export.shop import Shop, ShopFiles
+    from endcap_export.trained import TrainedEncoder
+    from endcap_rerank.settings import Settings
+
+    from benchmarks.compression import measure
+    from endcap.progress import stage_bars
+
+    if data is None:
+        folder = Settings.from_environment().data
+        data, tags = folder / "homedepot", tags or folder / "queryner"
+    with stage_bars() as bars:
+        report = measure(
+            TrainedEncoder.open(trained),
+            Shop.load(ShopFiles.find(data, tags)),
+            work,
+            layers=layers,
+            runs=runs,
+            pictures=output,
+            progress=bars,
+        )
+    report.write(output)
+    _show(report, output)
+
+
+@reports_errors
 def retrieval(
     data: Annotated[
         Path | None, typer.Option(help="Folder of the data sets. [default: ENDCAP_DATA, ../shared/data]")

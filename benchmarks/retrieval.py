@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, thread_time
 from typing import Any
 
 import numpy as np
@@ -63,10 +63,13 @@ def measure(
         "in 150 families; a vector is the direction of family and cluster, plus a place in 24 directions of "
         "falling spread, plus noise equal in all directions; its local dimension is the figure "
         "local_dimension (12.7 on the 54,667 Home Depot titles with MiniLM). Queries are new draws. Recall "
-        f"against exact search with count {COUNT}; times are the lowest of {_ROUNDS} rounds' medians over "
-        f"{_QUERIES} queries, one thread, vectors in memory. Retrieval here is by vector: words are apart. "
+        f"against exact search with count {COUNT}; times are processor time of the one searching "
+        f"thread, the lowest of {_ROUNDS} rounds' medians over {_QUERIES} queries, vectors in memory. "
+        "Retrieval here is by vector: words are apart. "
         "Filters: count 20; for each share one that admits rows at random and one that admits clusters; "
-        "the worst of them is reported; the time includes comparing a column of all rows to make the filter. "
+        "the worst of them is reported; filter_time_ratio_max is for a filter met for the first time and "
+        "includes comparing a column of all rows to make it; filter_again_ratio_max is for one that is kept, "
+        "as a server keeps the last few. "
         "Memory is PSS when each process has answered the same queries and has touched all vectors, as one "
         "that has served for a while. Updates: 20,000 other products and the words too, two processes that "
         "search, 81% new prices, 9% new products, 10% deletions, ten in a transaction. The two Home Depot "
@@ -135,7 +138,7 @@ def _filters(index: DenseIndex, queries: Vectors, clusters: NDArray[np.int64]) -
     scores = index.vectors @ queries.T
     number = rng.permutation(int(clusters.max()) + 1)
     columns = {"random": rng.random(len(clusters)), "clusters": _shares_of(number[clusters])}
-    recalls, ratios = {}, {}
+    recalls, ratios, again = {}, {}, {}
     for kind, column in columns.items():
         for share in SHARES:
             rows = np.flatnonzero(column <= share)
@@ -153,13 +156,21 @@ def _filters(index: DenseIndex, queries: Vectors, clusters: NDArray[np.int64]) -
             def filtered(n: int, column: Any = column, share: float = share) -> None:
                 index.search(queries[n % len(queries)], FILTERED_COUNT, column <= share)
 
-            plain, timed = _rounds(
-                [lambda n: index.search(queries[n % len(queries)], FILTERED_COUNT), filtered], queries=60
+            kept = column <= share
+            kept.flags.writeable = False
+
+            def repeated(n: int, kept: NDArray[np.bool_] = kept) -> None:
+                index.search(queries[n % len(queries)], FILTERED_COUNT, kept)
+
+            plain, timed, timed_again = _rounds(
+                [lambda n: index.search(queries[n % len(queries)], FILTERED_COUNT), filtered, repeated],
+                queries=60,
             )
-            ratios[name] = timed / plain
+            ratios[name], again[name] = timed / plain, timed_again / plain
     return {
         "filter_recall20_min": Figure(min(recalls.values()), goal=">= 0.98", baselines=recalls),
         "filter_time_ratio_max": Figure(max(ratios.values()), goal="<= 3", baselines=ratios),
+        "filter_again_ratio_max": Figure(max(again.values()), goal="<= 3", baselines=again),
     }
 
 
@@ -275,7 +286,8 @@ def _rounds(calls: list[Callable[[int], Any]], queries: int = _QUERIES) -> list[
 def _milliseconds(calls: list[Callable[[], Any]], repeats: int = 1) -> list[float]:
     taken = []
     for call in calls * repeats:
-        start = perf_counter()
+        # The processor time of this thread: all work is done in it, and the machine may do other work beside.
+        start = thread_time()
         call()
-        taken.append(1e3 * (perf_counter() - start))
+        taken.append(1e3 * (thread_time() - start))
     return taken

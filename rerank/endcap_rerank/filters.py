@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -67,6 +67,11 @@ class Filters:
                 self.price_max,
                 f"at least filters.price_min, {self.price_min}, is expected",
             )
+
+    def conditions(self) -> Hashable:
+        """What decides :meth:`passing`: equal for filters that admit the same products, ``exclude`` aside."""
+        attributes = tuple((name, tuple(values)) for name, values in self.attributes.items())
+        return self.price_min, self.price_max, self.brands, self.categories, self.in_stock, attributes
 
     def passing(
         self, segment: Segment, brands: Vocabulary, categories: CategoryTree

@@ -74,6 +74,23 @@ def test_a_filter_that_follows_the_clusters(large, vectors, share):
     assert recall(large, vectors, vectors[::1200], 20, passing) >= 0.98
 
 
+def test_a_kept_filter_answers_alike_and_another_one_anew(large, vectors):
+    query = vectors[0]
+    for share in (0.6, 0.04, 0.3):
+        passing = np.random.default_rng(int(100 * share)).random(COUNT) < share
+        first = large.search(query, 20, passing)[0]
+        passing.flags.writeable = False
+        for _ in range(2):
+            np.testing.assert_array_equal(large.search(query, 20, passing)[0], first)
+
+
+def test_a_few_hidden_rows_never_come_back_and_leave_the_list_full(large, vectors):
+    query = vectors[0]
+    passing = np.ones(COUNT, bool)
+    passing[exact(vectors, query, 300)[:150]] = False  # all around the query
+    assert recall(large, vectors, [query], 100, passing) >= 0.98
+
+
 def test_a_filter_that_contradicts_the_query_still_fills_the_list(large, vectors):
     query = vectors[0]
     passing = vectors @ query < np.quantile(vectors @ query, 0.3)

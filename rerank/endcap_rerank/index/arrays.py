@@ -17,8 +17,10 @@ def save_array(directory: Path, name: str, array: NDArray[Any]) -> None:
     np.save(directory / f"{name}.npy", np.ascontiguousarray(array), allow_pickle=False)
 
 
-def open_array(directory: Path, name: str) -> NDArray[Any]:
-    """Map ``directory/name.npy`` read-only.
+def open_array(directory: Path, name: str, *, private: bool = False) -> NDArray[Any]:
+    """Map ``directory/name.npy``, read-only.
+
+    With ``private`` it may be written: that stays in this process, and only the pages written take memory.
 
     Returns a plain ``ndarray``: the ``memmap`` subclass costs microseconds on every slice.
 
@@ -28,7 +30,9 @@ def open_array(directory: Path, name: str) -> NDArray[Any]:
     file = directory / f"{name}.npy"
     try:
         try:
-            mapped: NDArray[Any] = np.load(file, mmap_mode="r", allow_pickle=False).view(np.ndarray)
+            mapped: NDArray[Any] = np.load(file, mmap_mode="c" if private else "r", allow_pickle=False).view(
+                np.ndarray
+            )
             return mapped
         except ValueError:
             # The operating system maps no empty array; a damaged file fails again here.

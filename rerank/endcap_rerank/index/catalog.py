@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Sequence
+from copy import copy
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -53,9 +54,9 @@ class Columns:
         return cls(**{name: np.zeros(count, dtype) for name, dtype in FORMATS.items()})
 
     @classmethod
-    def open(cls, directory: Path) -> Columns:
-        """Map the columns that :meth:`save` wrote."""
-        return cls(**{name: open_array(directory, f"column.{name}") for name in FORMATS})
+    def open(cls, directory: Path, *, private: bool = False) -> Columns:
+        """Map the columns that :meth:`save` wrote; ``private`` ones may be written for this process."""
+        return cls(**{name: open_array(directory, f"column.{name}", private=private) for name in FORMATS})
 
     def save(self, directory: Path) -> None:
         """Write one file a column."""
@@ -105,6 +106,7 @@ class Catalog:
     """
 
     def __init__(self, directory: Path, *, largest_count: float) -> None:
+        self._directory = directory
         self.columns = Columns.open(directory)
         self.ids = StringTable(directory, "ids")
         self.brands = Vocabulary(StringTable(directory, "brands", folded=True))
@@ -117,6 +119,12 @@ class Catalog:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def changeable(self) -> Catalog:
+        """The same catalogue with columns that may be written, for this process alone."""
+        changeable = copy(self)
+        changeable.columns = Columns.open(self._directory, private=True)
+        return changeable
 
     def product(self, row: int) -> Product:
         """Decode the document of a row."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,7 +88,7 @@ class Delta:
         else:
             before, self._products[slot] = self._products[slot], product
             # Most changes are of price or stock; taking the words apart is nearly all that a change costs.
-            if not self._alive[slot] or not _same_words(before, product):
+            if not self._alive[slot] or not same_but_numbers(before, product):
                 self._unfile(slot, before)
                 self._file(slot, product)
         self.columns.put(slot, product, brand=brand, category=category, popularity=popularity)
@@ -99,7 +99,7 @@ class Delta:
     def remove(self, item_id: str) -> None:
         """Delete a product; one that was never changed needs nothing here."""
         slot = self._slots.get(item_id)
-        if slot is not None:
+        if slot is not None and self._alive[slot]:
             self._alive[slot] = False
             self._unfile(slot, self._products[slot])
 
@@ -124,7 +124,12 @@ class Delta:
         self._vectors = np.concatenate([self._vectors, np.zeros_like(self._vectors)])
 
 
-def _same_words(one: Product, other: Product) -> bool:
-    """Whether two states of a product are found by the same words and attributes: all but its numbers."""
-    numbers = {"price", "in_stock", "rating", "review_count", "created_at"}
-    return replace(one, **{name: getattr(other, name) for name in numbers}) == other
+NUMBERS = ("price", "in_stock", "rating", "review_count", "created_at")
+"""What of a product may change without changing by what words and attributes it is found."""
+
+_WORDS = tuple(field.name for field in fields(Product) if field.name not in NUMBERS)
+
+
+def same_but_numbers(one: Product, other: Product) -> bool:
+    """Whether two states of a product differ in nothing but :data:`NUMBERS`."""
+    return all(getattr(one, name) == getattr(other, name) for name in _WORDS)

@@ -27,10 +27,18 @@ from endcap_rerank.index.selection import best
 EXACT_LIMIT = 4096
 """Most vectors that are compared one by one; beyond, the codes are faster."""
 
+EXACT_IN_LISTS = 1024
+"""The same among many: vectors far from each other in memory take longer to read."""
+
 INVERTED_FROM = 131_072
 """Fewest vectors whose codes are held in lists by neighbourhood; below, a scan of all is as quick and misses
 less."""
 
+_NEARLY_ALL = 0.9
+"""Share of passing rows from which the others are left out after the search, as the deleted products of a
+living catalogue."""
+_STILL_ENOUGH = 0.75
+"""Share of the candidates that has to be left then."""
 _CODES = "codes.faiss"
 _TRAINING_VECTORS = 16_384
 _SCAN_LIMIT = 16_384
@@ -98,7 +106,7 @@ class DenseIndex:
         if count == 0:
             return np.zeros(0, np.int64), np.zeros(0, np.float32)
         rows = None
-        if allowed > EXACT_LIMIT:
+        if allowed > (EXACT_LIMIT if self._lists is None else EXACT_IN_LISTS):
             rows = self._candidates(query, _wanted(count), passing, allowed)
         if rows is None or len(rows) < count:
             rows = np.arange(total) if passing is None else np.flatnonzero(passing)
@@ -143,11 +151,17 @@ class DenseIndex:
         self, query: NDArray[np.float32], wanted: int, passing: NDArray[np.bool_] | None, allowed: int
     ) -> NDArray[np.int64] | None:
         """About ``wanted`` passing rows near the query; None where all that pass are to be compared."""
+        total = len(self.vectors)
         if self._lists is not None:
             if wanted > _SCAN_LIMIT:
                 return None
-            if passing is None:
-                return self._lists.nearest(query[None], wanted)[0]
+            if passing is None or allowed >= _NEARLY_ALL * total:
+                rows: NDArray[np.int64] = self._lists.nearest(query[None], wanted)[0]
+                if passing is None:
+                    return rows
+                rows = rows[passing[rows]]
+                if len(rows) >= _STILL_ENOUGH * wanted:
+                    return rows
             return self._lists.nearest_passing(query, wanted, passing, allowed)
         return None if self._codes is None else self._scan(query, wanted, passing, allowed)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -20,6 +20,9 @@ from endcap_rerank.index.reading import read_query
 from endcap_rerank.index.selection import best
 from endcap_rerank.product import Product
 
+_MASKS = 8
+"""Filters whose rows are kept."""
+
 
 class LiveIndex(LiveProducts):
     """Search over the base catalogue and its changes. One thread at a time.
@@ -32,6 +35,8 @@ class LiveIndex(LiveProducts):
         super().__init__(index)
         self._store = store
         self._version: tuple[int, int] | None = None
+        self._masks: dict[Hashable, NDArray[np.bool_]] = {}
+        self._masks_of = 0
         self.refresh()
 
     def refresh(self) -> bool:
@@ -238,15 +243,36 @@ class LiveIndex(LiveProducts):
             raise StoreError("this catalogue was opened without a store; it cannot be changed")
         return self._store
 
+    def _admitted(self, filters: Filters) -> NDArray[np.bool_] | None:
+        """Which base rows pass, ``exclude`` aside; the last few answers are kept, as long as nothing changes.
+
+        They cannot be written: the dense index keeps what it finds out about such a mask.
+        """
+        if self._masks_of != self._seq:
+            self._masks.clear()
+            self._masks_of = self._seq
+        key = filters.conditions()
+        found = self._masks.get(key)
+        if found is not None:
+            return found
+        passing = filters.passing(self._base, self._brands, self._categories)
+        if passing is None:
+            return self._visible
+        if self._visible is not None:
+            passing &= self._visible
+        passing.flags.writeable = False
+        if len(self._masks) >= _MASKS:
+            del self._masks[next(iter(self._masks))]
+        self._masks[key] = passing
+        return passing
+
     def _passing(self, filters: Filters | None) -> tuple[NDArray[np.bool_] | None, NDArray[np.bool_] | None]:
         """Which base rows pass (None: all) and which delta slots (None: there are none)."""
         base = self._visible
         delta = self._delta.alive if len(self._delta) else None
         if filters is None:
             return base, delta
-        passing = filters.passing(self.index.catalog, self._brands, self._categories)
-        if passing is not None:
-            base = passing if base is None else passing & base
+        base = self._admitted(filters)
         if delta is not None:
             passing = filters.passing(self._delta, self._brands, self._categories)
             delta = delta.copy() if passing is None else passing & delta

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,24 +12,30 @@ from numpy.typing import NDArray
 from endcap_rerank.errors import InvalidInputError
 from endcap_rerank.index.build import Index
 from endcap_rerank.index.catalog import popularity_of
-from endcap_rerank.index.delta import Delta
+from endcap_rerank.index.delta import NUMBERS, Delta, same_but_numbers
 from endcap_rerank.index.vocabulary import Vocabulary
 from endcap_rerank.product import Product
 
 Rows = Sequence[int] | NDArray[np.integer[Any]]
 _NAMES = ("brand", "category")
+_SAME_VECTOR = 0.98
+"""Cosine similarity from which a vector counts as that of the same text, encoded in another batch."""
 
 
 class LiveProducts:
     """The products of a release's index and those changed since, by row.
 
     A product is a *row*: 0 … N-1 in the base, N and above for a changed product, whose base row is then
-    hidden. Rows and codes hold within a process until it ends.
+    hidden. Where only numbers changed, as price and stock, the product keeps its base row, its words and its
+    vector there. Codes hold within a process until it ends, and what a row means does.
     """
 
     def __init__(self, index: Index) -> None:
         self.index = index
         self.dimension = index.dimension
+        self._base = index.catalog.changeable()
+        self._numbers: dict[int, dict[str, Any]] = {}
+        """By base row, the numbers that have changed since the release."""
         self._delta = Delta(index.dimension, index.lexical)
         self._brands = index.catalog.brands
         self._categories = index.catalog.categories
@@ -69,7 +76,11 @@ class LiveProducts:
         """The product of a row."""
         row = int(row)
         beyond = row - self.index.count
-        return self.index.catalog.product(row) if beyond < 0 else self._delta.product(beyond)
+        if beyond >= 0:
+            return self._delta.product(beyond)
+        released = self.index.catalog.product(row)
+        numbers = self._numbers.get(row)
+        return released if numbers is None else replace(released, **numbers)
 
     def embeddings(self, rows: Rows) -> NDArray[np.float32]:
         """Vectors of ``rows``: float32 [n, D]; zeros where a product has none of this encoder."""
@@ -144,12 +155,18 @@ class LiveProducts:
     def _put(self, product: Product, vector: NDArray[np.float32] | None) -> None:
         """Show ``product`` in place of what has its id; ``vector`` [D], None without a comparable one."""
         catalog = self.index.catalog
-        row = self._hide(product.id)
+        row = catalog.ids.find(product.id)
         if row >= 0:
+            released, own = catalog.product(row), self.index.dense.vectors[row]
+            same_vector = vector is None or float(own @ vector) >= _SAME_VECTOR
+            if same_vector and same_but_numbers(released, product):
+                self._renumber(row, product)
+                return
+            self._hide(product.id)
             popularity = float(catalog.columns.popularity[row])
-            if vector is None and catalog.product(row).encoder_text() == product.encoder_text():
-                # Only price, stock and the like differ from what this release encoded: its vector holds.
-                vector = self.index.dense.vectors[row]
+            if vector is None and released.encoder_text() == product.encoder_text():
+                # Nothing that this release encoded has changed: its vector holds.
+                vector = own
         else:
             popularity = float(popularity_of(np.array([product.review_count]), catalog.largest_count)[0])
         self._delta.put(
@@ -159,6 +176,15 @@ class LiveProducts:
             category=self._categories.add(product.category),
             popularity=popularity,
         )
+
+    def _renumber(self, row: int, product: Product) -> None:
+        """Show a product in its base row, with numbers of its own."""
+        self._delta.remove(product.id)
+        if self._visible is not None:
+            self._visible[row] = True
+        self._numbers[row] = {name: getattr(product, name) for name in NUMBERS}
+        for name, value in self._numbers[row].items():
+            getattr(self._base.columns, name)[row] = value
 
     def _names(self, name: str) -> Vocabulary:
         if name not in _NAMES:
@@ -174,9 +200,7 @@ class LiveProducts:
         return wanted, changed if changed.any() else None
 
     def _column(self, name: str, rows: Rows) -> NDArray[Any]:
-        return self._gather(
-            getattr(self.index.catalog.columns, name), getattr(self._delta.columns, name), rows
-        )
+        return self._gather(getattr(self._base.columns, name), getattr(self._delta.columns, name), rows)
 
     def _gather(self, base: NDArray[Any], delta: NDArray[Any], rows: Rows) -> NDArray[Any]:
         wanted, changed = self._split(rows)

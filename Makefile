@@ -7,7 +7,7 @@ EXTRAS ?= dev
 SERVING_PATHS := tests/client tests/rerank tests/backends tests/e2e tests/test_schema.py \
 	tests/endcap/test_launcher.py tests/endcap/test_launcher_installation.py
 
-.PHONY: setup demo serve test test-serving lint bench bench-diversify bench-encoder bench-load bench-ranking bench-retrieval bench-stages clean
+.PHONY: setup demo serve test test-serving lint bench bench-diversify bench-encoder bench-load bench-quality bench-ranking bench-retrieval bench-stages clean
 
 setup: $(VENV)/.ready ## install everything into .venv
 
@@ -39,13 +39,16 @@ lint: setup ## ruff and mypy
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy client/endcap_client rerank/endcap_rerank export/endcap_export endcap
 
-bench: bench-diversify bench-encoder bench-ranking bench-retrieval bench-stages bench-load ## every benchmark; reports under build/reports
+bench: bench-diversify bench-encoder bench-quality bench-ranking bench-retrieval bench-stages bench-load ## every benchmark; reports under build/reports
 
 bench-diversify: setup ## the diversity strategies beside pyversity
 	$(BIN)/endcap bench diversify
 
 bench-encoder: setup ## the int8 encoder beside fp32 ONNX and PyTorch
 	$(BIN)/endcap bench encoder
+
+bench-quality: setup ## trained encoders on the real data sets; trains what is absent, which takes hours
+	$(BIN)/endcap bench quality
 
 bench-ranking: setup ## the next item beside other recommenders; personalization
 	$(BIN)/endcap bench ranking

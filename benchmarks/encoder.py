@@ -69,7 +69,7 @@ def measure(
         forms = {name: OnnxEncoder(release.encoder(name)) for name in ("int8", "fp32")}
         sets = [tokenizer.encode([text]) for text in texts[:runs]]
         with torch.inference_mode():
-            times = in_turns([forms["int8"].encode, forms["fp32"].encode, _eager(model)], sets, progress)
+            times = in_turns([forms["int8"].encode, forms["fp32"].encode, eager_form(model)], sets, progress)
     finally:
         torch.set_num_threads(threads)
     int8, fp32, eager = 1e3 * np.median(times, axis=1)
@@ -164,7 +164,7 @@ def _parity(model: TwoHeadBert, tokenizer: QueryTokenizer, texts: Sequence[str])
             return error.parity
 
 
-def _eager(model: TwoHeadBert) -> Encode:
+def eager_form(model: TwoHeadBert) -> Encode:
     def encode(input_ids: npt.NDArray[np.int64], attention_mask: npt.NDArray[np.int64]) -> object:
         return model(torch.from_numpy(input_ids), torch.from_numpy(attention_mask))
 

@@ -249,6 +249,52 @@ def compression(
 
 
 @reports_errors
+def quality(
+    data: Annotated[
+        Path | None, typer.Option(help="Folder of the data sets. [default: ENDCAP_DATA, ../shared/data]")
+    ] = None,
+    only: Annotated[
+        str, typer.Option(help="Parts to measure, with commas between.")
+    ] = "joint,tags,pairs,zh,int8,student3",
+    train: Annotated[
+        bool,
+        typer.Option(help="Train what is not there; otherwise its figures are left out, with a note."),
+    ] = True,
+    encoders: Annotated[
+        Path, typer.Option(help="Folder of the trained encoders; what is there is not trained again.")
+    ] = Path("build/quality"),
+    configs: Annotated[
+        Path | None, typer.Option(help="Folder of training configs. [default: benchmarks/configs]")
+    ] = None,
+    runs: Annotated[int, typer.Option(min=20, help="Queries that each form encodes for its time.")] = 300,
+    output: Output = REPORTS,
+) -> None:
+    """Fine-tuned encoders on QueryNER, Chinese utterances and Home Depot, and int8: quality.json.
+
+    Encoders are trained from benchmarks/configs/*.toml where they are absent, which takes hours.
+    """
+    _add_checkout()
+    from endcap_rerank.settings import Settings
+
+    from benchmarks.quality import measure
+    from benchmarks.quality_parts import CONFIGS
+    from endcap.progress import stage_bars
+
+    with stage_bars() as bars:
+        report = measure(
+            data or Settings.from_environment().data,
+            encoders,
+            only=[part.strip() for part in only.split(",") if part.strip()],
+            configs=configs or CONFIGS,
+            train=train,
+            runs=runs,
+            progress=bars,
+        )
+    report.write(output)
+    _show(report, output)
+
+
+@reports_errors
 def retrieval(
     data: Annotated[
         Path | None, typer.Option(help="Folder of the data sets. [default: ENDCAP_DATA, ../shared/data]")

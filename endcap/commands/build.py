@@ -72,6 +72,12 @@ TensorRTOption = Annotated[
 ]
 
 
+NORMALIZE_HELP = (
+    "Characters made one before a text is cut into pieces: `width` (full-width to usual), `simplified` "
+    "(from traditional Chinese), or `width,simplified`."
+)
+
+
 @reports_errors
 def build(
     data: DataOption,
@@ -82,6 +88,7 @@ def build(
     max_steps: MaxStepsOption = None,
     seconds: SecondsOption = None,
     limit_train: LimitOption = None,
+    normalize: Annotated[str, typer.Option(help=NORMALIZE_HELP)] = "",
     quantization: QuantizationOption = "static",
     precision: Annotated[str, typer.Option(help="Which encoder is served: int8 or fp32.")] = "int8",
     tensorrt: TensorRTOption = False,
@@ -103,7 +110,15 @@ def build(
     from endcap.progress import stage_bars
     from endcap.verdict import show_verdict
 
-    settings = TrainingSettings(epochs=epochs, max_steps=max_steps, seconds=seconds, seed=seed)
+    settings = TrainingSettings(
+        epochs=epochs,
+        max_steps=max_steps,
+        seconds=seconds,
+        seed=seed,
+        # The release itself is evaluated, and the folder of the training run is removed.
+        evaluate="never",
+        report_to="none",
+    )
     try:
         with stage_bars() as bars:
             built = build_release(
@@ -113,6 +128,7 @@ def build(
                 base=base,
                 settings=settings,
                 limit_train=limit_train,
+                normalize=normalize,
                 method=quantization,
                 precision=precision,
                 tensorrt=tensorrt,

@@ -48,7 +48,7 @@ def prepare(console: Console, place: Place, *, products: int = PRODUCTS, steps: 
             f"{shop.directory}: {shop.products:,} invented products, {shop.queries:,} tagged queries, "
             f"{shop.judgments:,} judgments, {shop.events:,} events of {shop.shoppers:,} shoppers"
         )
-    settings = TrainingSettings(max_steps=steps, seconds=SECONDS)
+    settings = TrainingSettings(max_steps=steps, seconds=SECONDS, evaluate="never", report_to="none")
     try:
         with stage_bars() as bars:
             built = build(place.shop, place.repository, base=base, settings=settings, progress=bars)

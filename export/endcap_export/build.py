@@ -53,6 +53,7 @@ def build(
     base: str = "minilm",
     settings: TrainingSettings | None = None,
     limit_train: int | None = None,
+    normalize: str = "",
     method: str = "static",
     precision: str = "int8",
     tensorrt: bool = False,
@@ -70,6 +71,7 @@ def build(
         base: ``minilm``, ``zh``, a folder or a Hugging Face id.
         settings: hyperparameters of training.
         limit_train: most pairs and tagged queries to learn from; the index always has every product.
+        normalize: ``width``, ``simplified`` or both with a comma between.
         method: of int8 quantization.
         precision: which encoder is served.
         tensorrt: also build a TensorRT engine.
@@ -95,7 +97,14 @@ def build(
     lap("read")
     with tempfile.TemporaryDirectory(prefix="endcap-build-") as folder:
         trained = train_encoder(
-            shop, base, Path(folder), settings or TrainingSettings(), limit=limit_train, progress=progress
+            shop,
+            base,
+            Path(folder),
+            # Nothing in a folder that is removed at the end is gone on from.
+            replace(settings or TrainingSettings(evaluate="never", report_to="none"), checkpoint_steps=0),
+            limit=limit_train,
+            normalize=normalize,
+            progress=progress,
         )
         lap("train")
         release = export_release(

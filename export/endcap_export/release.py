@@ -49,6 +49,8 @@ _LIBRARIES = (
     "tokenizers",
     "torch",
     "transformers",
+    "accelerate",
+    "peft",
     "tensorrt-rtx",
 )
 

@@ -2,76 +2,43 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import tempfile
-import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from typing import Any, cast
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from importlib import util
+from pathlib import Path
+from typing import Any
 
 import torch
 from endcap_rerank.errors import EndcapError, InvalidInputError
 from endcap_rerank.tokenizer import QueryTokenizer
-from torch import Tensor
-from torch.nn import functional
-from torch.utils.data import DataLoader
-from transformers import Trainer, TrainerCallback, TrainingArguments, set_seed
+from transformers import TrainerCallback, TrainingArguments, set_seed
+from transformers.integrations.integration_utils import TensorBoardCallback
 from transformers.trainer_callback import PrinterCallback
 
-from endcap_export.alignment import IGNORED
+from endcap_export.adapters import Adapter
+from endcap_export.averaging import Averaging
 from endcap_export.batches import Examples, JointBatches, JointDataset
+from endcap_export.best import Best
+from endcap_export.callbacks import AfterStep, Progress, Schedule
+from endcap_export.checkpoints import FOLDER, KEPT, last_checkpoint
+from endcap_export.heldout import HeldOut
 from endcap_export.model import TwoHeadBert
+from endcap_export.precision import resolve_precision
+from endcap_export.processes import is_first, rank, world_size
+from endcap_export.sharding import ShardedBatches
+from endcap_export.trainer import JointTrainer, Parts, is_metric, steps_of
+from endcap_export.training_settings import TrainingSettings
 
-Progress = Callable[[int, int], None]
-"""Called with (steps done, steps in all)."""
+__all__ = ["METRICS", "TENSORBOARD", "Run", "Told", "Trained", "TrainingSettings", "check_reporter", "train"]
 
+METRICS = "metrics.jsonl"
+TENSORBOARD = "tensorboard"
 
-@dataclass(frozen=True)
-class TrainingSettings:
-    """Every hyperparameter.
-
-    Attributes:
-        epochs: passes over the larger of the two data sets; the smaller one comes round again.
-        max_steps: optimizer steps; None is as many as ``epochs`` need.
-        seconds: time budget; training stops at the first step after it. None is no limit.
-        batch_size: pairs of one step.
-        tag_batch_size: tagged queries of one step; they are much shorter than products.
-        learning_rate: of the trunk, after warm-up; it falls linearly to zero.
-        head_learning_rate: of the tag head, which starts from nothing.
-        warmup: share of the steps in which the learning rate rises.
-        weight_decay: of matrices; biases and layer norms have none.
-        temperature: divides cosines before the softmax over the batch's products.
-        tag_weight: of the tag loss beside the embedding loss.
-        seed: of everything random.
-    """
-
-    epochs: float = 1.0
-    max_steps: int | None = None
-    seconds: float | None = None
-    batch_size: int = 32
-    tag_batch_size: int = 64
-    learning_rate: float = 1e-4
-    head_learning_rate: float = 1e-3
-    warmup: float = 0.1
-    weight_decay: float = 0.01
-    temperature: float = 0.05
-    tag_weight: float = 1.0
-    seed: int = 7
-
-    def __post_init__(self) -> None:
-        for name in (
-            "epochs",
-            "batch_size",
-            "tag_batch_size",
-            "learning_rate",
-            "head_learning_rate",
-            "temperature",
-        ):
-            if not getattr(self, name) > 0:
-                raise InvalidInputError(name, getattr(self, name), "a number above 0 is expected")
-        for name in ("max_steps", "seconds"):
-            value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise InvalidInputError(name, value, "a number above 0, or nothing, is expected")
+Told = Callable[[int, Mapping[str, float]], None]
+"""Called with (step, held-out figures) after each evaluation; what it raises ends the run."""
 
 
 @dataclass(frozen=True)
@@ -79,17 +46,42 @@ class Trained:
     """What a run did.
 
     Attributes:
-        losses: (step, tag loss, embedding loss) now and then; None for a part without data.
+        precision: what matrices were multiplied in.
+        processes: that trained together.
+        losses: (step, tag loss, embedding loss), means since the line before; None for a part without data.
+        held: of each evaluation, ``step``, ``held_f1`` and ``held_ndcg10`` where there are data, ``held``.
+        best_step: the step whose weights were kept, with early stopping.
     """
 
     steps: int
     seconds: float
     settings: TrainingSettings
+    precision: str
+    processes: int
     losses: tuple[tuple[int, float | None, float | None], ...]
+    held: tuple[Mapping[str, float], ...] = ()
+    best_step: int | None = None
 
     def as_mapping(self) -> dict[str, Any]:
         """The run as JSON-ready values."""
         return asdict(self)
+
+
+@dataclass(frozen=True)
+class Run:
+    """Where a run writes and what it tells.
+
+    Attributes:
+        folder: gets checkpoints, ``metrics.jsonl`` and TensorBoard's files; nothing is kept when None.
+        resume: go on from the last checkpoint in ``folder``.
+        made_of: what the run is made of beside its settings; a resumed run must be made of the same.
+        told: told of each evaluation.
+    """
+
+    folder: Path | None = None
+    resume: bool = False
+    made_of: Mapping[str, Any] = field(default_factory=dict)
+    told: Told | None = None
 
 
 def train(
@@ -98,133 +90,184 @@ def train(
     examples: Examples,
     settings: TrainingSettings,
     progress: Progress | None = None,
+    *,
+    held: HeldOut | None = None,
+    run: Run | None = None,
 ) -> Trained:
-    """Fine-tune ``model`` in place.
+    """Fine-tune ``model`` in place, by the losses of ``endcap_export.losses``.
 
-    The tag head learns by cross-entropy over the pieces that carry a label; the embedding by softmax
-    cross-entropy over the products of the batch, f(q, n) = softmax(M(q) · v_n / temperature), where a
-    product that also answers the query is no negative. The same seed gives the same weights.
+    The same seed gives the same weights, and so does a run that was stopped and resumed.
+
+    Args:
+        model: any adapter is merged, and averaged or best weights are in it, when this returns.
+        tokenizer: of the model.
+        examples: what there is to learn from.
+        settings: hyperparameters.
+        progress: told of each step.
+        held: what to evaluate with.
+        run: where to write; nowhere when None.
 
     Raises:
-        EndcapError: there is nothing to learn from.
+        EndcapError: there is nothing to learn from, or no checkpoint to resume.
+        InvalidInputError: a library that the settings ask for is not installed, or a resumed run is made of
+            something else.
     """
     if not examples.tagged and not examples.pairs:
         raise EndcapError("nothing to learn from: neither tagged queries nor pairs of query and product")
+    run, held = run or Run(), held or HeldOut()
+    check_reporter(settings.report_to)
     set_seed(settings.seed)
     dataset = JointDataset(examples, tokenizer, {label: index for index, label in enumerate(model.labels)})
-    with tempfile.TemporaryDirectory(prefix="endcap-train-") as folder:
-        arguments = TrainingArguments(
-            output_dir=folder,
-            num_train_epochs=settings.epochs,
-            max_steps=settings.max_steps or -1,
-            per_device_train_batch_size=settings.batch_size,
-            learning_rate=settings.learning_rate,
-            warmup_steps=settings.warmup,
-            weight_decay=settings.weight_decay,
-            seed=settings.seed,
-            logging_strategy="no",
-            save_strategy="no",
-            report_to="none",
-            disable_tqdm=True,
-            remove_unused_columns=False,
-            dataloader_pin_memory=False,
+    sizes = settings.tag_batch_size, settings.batch_size
+    batches = JointBatches(dataset.lengths(), dataset.tagged_count, sizes, settings.seed)
+    shard = ShardedBatches(batches, rank(), world_size())
+    per_epoch, steps = steps_of(settings, len(shard))
+    # A head without data keeps the weights it has, weight decay included.
+    model.classifier.requires_grad_(bool(examples.tagged))
+    adapter = None if settings.adapter == "none" else Adapter(model, settings, steps)
+    averaging = Averaging(model, settings.ema) if settings.ema else None
+    best = Best(model, settings.early_stopping) if settings.early_stopping else None
+    evaluates = settings.evaluate != "never" and bool(held.tagged or held.judgments)
+    schedule = Schedule(
+        settings,
+        per_epoch,
+        evaluates=evaluates,
+        checkpoints=run.folder is not None,
+        progress=progress if is_first() else None,
+    )
+    kept = {"schedule": schedule, "adapter": adapter, "averaging": averaging, "best": best}
+    precision = resolve_precision(settings.precision)
+    checkpoint = last_checkpoint(run.folder) if run.resume and run.folder else None
+    with _folder(run.folder) as folder:
+        parts = Parts(
+            lambda: held.figures(model, tokenizer),
+            adapter,
+            averaging,
+            best,
+            {name: part for name, part in kept.items() if part is not None},
+            {**run.made_of, **_shaping(settings), "precision": precision, "processes": world_size()},
+            None if run.folder is None else folder / METRICS,
         )
-        trainer = JointTrainer(model, dataset, arguments, settings)
+        arguments = _arguments(settings, precision, folder)
+        trainer = JointTrainer(model, dataset, shard, arguments, settings, parts)
         trainer.remove_callback(PrinterCallback)
-        trainer.add_callback(_Watch(progress, settings.seconds))
-        started = time.perf_counter()
-        trainer.train()
+        for callback in (
+            schedule,
+            AfterStep(adapter, averaging),
+            *_reporters(settings, run),
+            _Told(run.told),
+        ):
+            trainer.add_callback(callback)
+        if checkpoint is not None and is_first():
+            _cut_metrics(folder / METRICS, checkpoint)
+        trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
+    # The Trainer has wrapped ``forward`` for mixed precision.
+    trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)
+    if best is not None and best.step is not None:
+        best.restore()
+    elif averaging is not None:
+        averaging.apply()
+    if adapter is not None:
+        adapter.merge()
+    model.requires_grad_(True)
     model.eval()
-    seconds = time.perf_counter() - started
-    return Trained(trainer.state.global_step, round(seconds, 2), settings, tuple(trainer.losses))
+    history = [row for row in trainer.state.log_history if is_metric(row)]
+    return Trained(
+        trainer.state.global_step,
+        round(schedule.spent, 2),
+        settings,
+        precision,
+        world_size(),
+        tuple(
+            (int(row["step"]), row.get("tags_loss"), row.get("pairs_loss"))
+            for row in history
+            if "held" not in row
+        ),
+        tuple(
+            {name: value for name, value in row.items() if name == "step" or name.startswith("held")}
+            for row in history
+            if "held" in row
+        ),
+        best.step if best is not None else None,
+    )
 
 
-class JointTrainer(Trainer):
-    """The Trainer with a batch of both kinds a step and the sum of both losses."""
+def check_reporter(name: str) -> None:
+    """Make sure that who shall be told of the run can be.
 
-    def __init__(
-        self,
-        model: TwoHeadBert,
-        dataset: JointDataset,
-        arguments: TrainingArguments,
-        settings: TrainingSettings,
-    ) -> None:
-        super().__init__(model=model, args=arguments, train_dataset=dataset)
-        self._settings = settings
-        self.losses: list[tuple[int, float | None, float | None]] = []
-
-    def get_train_dataloader(self) -> DataLoader[Any]:
-        """Batches of like length, from both data sets."""
-        dataset = cast(JointDataset, self.train_dataset)
-        sizes = self._settings.tag_batch_size, self.args.per_device_train_batch_size
-        batches = JointBatches(dataset.lengths(), dataset.tagged_count, sizes, self._settings.seed)
-        return self.accelerator.prepare(
-            DataLoader(dataset, batch_sampler=batches, collate_fn=dataset.collate, pin_memory=False)
+    Raises:
+        InvalidInputError: the library is not installed.
+    """
+    if name != "none" and util.find_spec(name) is None:
+        raise InvalidInputError(
+            "report_to", name, f"it must be installed (pip install {name}), or none is expected"
         )
 
-    def create_optimizer(self, model: torch.nn.Module | None = None) -> torch.optim.Optimizer:
-        """AdamW with a learning rate of its own for the tag head."""
-        if self.optimizer is None:
-            groups: dict[tuple[float, float], list[torch.nn.Parameter]] = {}
-            trained = cast(torch.nn.Module, model or self.model)
-            for name, parameter in trained.named_parameters():
-                head = name.startswith("classifier")
-                rate = self._settings.head_learning_rate if head else self.args.learning_rate
-                decay = self.args.weight_decay if parameter.ndim > 1 else 0.0
-                groups.setdefault((rate, decay), []).append(parameter)
-            self.optimizer = torch.optim.AdamW(
-                [
-                    {"params": group, "lr": rate, "weight_decay": decay}
-                    for (rate, decay), group in groups.items()
-                ]
-            )
-        return self.optimizer
 
-    def compute_loss(
-        self,
-        model: torch.nn.Module,
-        inputs: dict[str, Tensor],
-        return_outputs: bool = False,
-        num_items_in_batch: Tensor | int | None = None,
-    ) -> Any:
-        """Weighted sum of the tag loss and the embedding loss of the parts that the batch has."""
-        tags = pairs = None
-        if "tag_ids" in inputs:
-            _, logits = model(inputs["tag_ids"], inputs["tag_mask"])
-            tags = functional.cross_entropy(
-                logits.flatten(0, 1), inputs["tag_labels"].flatten(), ignore_index=IGNORED
-            )
-        if "query_ids" in inputs:
-            queries, _ = model(inputs["query_ids"], inputs["query_mask"])
-            items, _ = model(inputs["item_ids"], inputs["item_mask"])
-            scores = queries @ items.T / self._settings.temperature
-            scores = scores.masked_fill(inputs["false_negatives"], -torch.inf)
-            pairs = functional.cross_entropy(scores, torch.arange(len(scores), device=scores.device))
-        if self.state.global_step % 10 == 0:
-            self.losses.append((self.state.global_step, _figure(tags), _figure(pairs)))
-        parts = [
-            part
-            for part in (None if tags is None else self._settings.tag_weight * tags, pairs)
-            if part is not None
-        ]
-        loss = torch.stack(parts).sum()
-        return (loss, {}) if return_outputs else loss
+def _shaping(settings: TrainingSettings) -> dict[str, Any]:
+    """The settings that shape the weights, which a resumed run must not change."""
+    aside = ("seconds", "checkpoint_steps", "report_to")
+    return {name: value for name, value in asdict(settings).items() if name not in aside}
 
 
-class _Watch(TrainerCallback):
-    """Reports progress and keeps the time budget."""
+def _arguments(settings: TrainingSettings, precision: str, folder: Path) -> TrainingArguments:
+    on_cpu = not torch.cuda.is_available()
+    return TrainingArguments(
+        output_dir=str(folder / FOLDER),
+        num_train_epochs=settings.epochs,
+        max_steps=settings.max_steps or -1,
+        per_device_train_batch_size=settings.batch_size,
+        gradient_accumulation_steps=settings.accumulation,
+        learning_rate=settings.learning_rate,
+        warmup_steps=settings.warmup,
+        weight_decay=settings.weight_decay,
+        max_grad_norm=settings.clip,
+        bf16=precision == "bf16",
+        use_cpu=on_cpu,
+        ddp_backend="gloo" if on_cpu and world_size() > 1 else None,
+        ddp_find_unused_parameters=False,
+        # A batch is several forward passes; a buffer sent in between would spoil the backward pass.
+        ddp_broadcast_buffers=False,
+        seed=settings.seed,
+        # ``Schedule`` says when.
+        logging_strategy="no",
+        save_strategy="no",
+        save_total_limit=KEPT,
+        report_to=settings.report_to if settings.report_to in ("wandb", "mlflow") else "none",
+        disable_tqdm=True,
+        remove_unused_columns=False,
+        dataloader_pin_memory=False,
+    )
 
-    def __init__(self, progress: Progress | None, seconds: float | None) -> None:
-        self._progress = progress
-        self._until = None if seconds is None else time.monotonic() + seconds
 
-    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """One optimizer step is done."""
-        if self._progress is not None:
-            self._progress(state.global_step, state.max_steps)
-        if self._until is not None and time.monotonic() > self._until:
-            control.should_training_stop = True
+def _reporters(settings: TrainingSettings, run: Run) -> list[TrainerCallback]:
+    if settings.report_to != "tensorboard" or run.folder is None:
+        return []
+    callback = TensorBoardCallback()
+    callback.logging_dir = str(run.folder / TENSORBOARD)
+    return [callback]
 
 
-def _figure(loss: Tensor | None) -> float | None:
-    return None if loss is None else round(float(loss.detach()), 4)
+class _Told(TrainerCallback):
+    def __init__(self, told: Told | None) -> None:
+        self._told = told
+
+    def on_evaluate(self, args: Any, state: Any, control: Any, metrics: Any = None, **_: Any) -> None:
+        if self._told is not None and metrics:
+            self._told(state.global_step, metrics)
+
+
+@contextlib.contextmanager
+def _folder(folder: Path | None) -> Iterator[Path]:
+    if folder is not None:
+        yield folder
+    else:
+        with tempfile.TemporaryDirectory(prefix="endcap-train-") as made:
+            yield Path(made)
+
+
+def _cut_metrics(file: Path, checkpoint: Path) -> None:
+    """Leave the lines that the checkpoint knows of; those after it are written again."""
+    state = json.loads((checkpoint / "trainer_state.json").read_text("utf-8"))
+    rows = [row for row in state["log_history"] if is_metric(row)]
+    file.write_text("".join(json.dumps(row, sort_keys=True) + "\n" for row in rows), "utf-8")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 
 import pytest
 from tiny import COLORS, TYPES, tiny_products, tiny_tokenizer
@@ -62,6 +63,17 @@ def tiny_base(tmp_path_factory):
         max_position_embeddings=96,
     )
     BertModel(config, add_pooling_layer=False).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def still_base(tiny_base, tmp_path_factory):
+    """The tiny BERT without dropout, so that sums can be checked."""
+    folder = tmp_path_factory.mktemp("still")
+    shutil.copytree(tiny_base, folder, dirs_exist_ok=True)
+    config = json.loads((folder / "config.json").read_text())
+    config |= {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+    (folder / "config.json").write_text(json.dumps(config))
     return folder
 
 

@@ -27,6 +27,9 @@ Rows = npt.NDArray[np.int64]
 ITEM_OPENNESS = 0.6
 """Share of the personal terms beside an item: less open than no wish at all, more than a precise query."""
 
+STORE_UNREADABLE = "The store of events cannot be read; the answer is not fitted to the shopper."
+"""Note of an answer without personalization because the store is down."""
+
 TOP_CATEGORIES = 3
 """Favourite categories whose popular products join a shopper's recommendations."""
 
@@ -334,7 +337,7 @@ def _shopper(
     except StoreError:
         # A shop whose store is down sells on; the log says which store and why.
         profile = empty_profile(index.dimension)
-        notes.append("The store of events cannot be read; the answer is not fitted to the shopper.")
+        notes.append(STORE_UNREADABLE)
     if options.recent or options.refused:
         return profile, session_taste(options.recent, index, options.refused)
     return profile, empty_taste(index.dimension)

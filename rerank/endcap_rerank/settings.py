@@ -27,6 +27,7 @@ class Settings:
         vectors: URL of the Milvus that searches the vectors, ``milvus://host:port``; empty for the release's
             own index.
         blocked: file of item ids that never appear, one a line; none when left out.
+        slow_ms: a request whose ranking takes so many milliseconds is logged; 0 logs none.
         data: folder of the real data sets that tests and benchmarks use.
     """
 
@@ -39,6 +40,7 @@ class Settings:
     keep_days: int = 0
     vectors: str = ""
     blocked: Path | None = None
+    slow_ms: int = 500
     data: Path = Path("../shared/data")
 
     @classmethod
@@ -59,6 +61,7 @@ class Settings:
             keep_days=_integer(env, "ENDCAP_KEEP_DAYS", cls.keep_days, 0, 36_500),
             vectors=env.get("ENDCAP_VECTORS", cls.vectors),
             blocked=Path(env["ENDCAP_BLOCKED"]) if env.get("ENDCAP_BLOCKED") else None,
+            slow_ms=_integer(env, "ENDCAP_SLOW_MS", cls.slow_ms, 0, 3_600_000),
             data=Path(env.get("ENDCAP_DATA", str(cls.data))),
         )
 

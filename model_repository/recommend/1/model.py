@@ -1,20 +1,15 @@
 """Triton model `recommend`: products without a query, for a shopper or beside an item."""
 
-import traceback
-from pathlib import Path
-
 import triton_python_backend_utils as pb_utils
 from endcap_rerank import tensors
-from endcap_rerank.deployed import deployed_release
-from endcap_rerank.errors import EndcapError, InvalidInputError
 from endcap_rerank.ranker import Ranker
-from endcap_rerank.settings import Settings
+from endcap_rerank.serving import Served
 
 
 class TritonPythonModel:
     def initialize(self, args):
-        release = deployed_release(Path(args["model_repository"]) / args["model_version"])
-        self.ranker = Ranker.open(release, Settings.from_environment())
+        self.served = Served("recommend", pb_utils, args)
+        self.ranker = Ranker.open(self.served.release, self.served.settings)
 
     def execute(self, requests):
         return [self.answer(request) for request in requests]
@@ -23,15 +18,13 @@ class TritonPythonModel:
         try:
             inputs = {tensor.name(): tensor.as_numpy() for tensor in request.inputs()}
             answers = [
-                self.ranker.recommend(asked) for asked in tensors.by_row(inputs, tensors.recommend_request)
+                self.served.answered(self.ranker, asked, request.request_id())
+                for asked in tensors.by_row(inputs, tensors.recommend_request)
             ]
             outputs = tensors.ranking(answers, request.requested_output_names())
             return pb_utils.InferenceResponse([pb_utils.Tensor(*item) for item in outputs.items()])
-        except InvalidInputError as error:
-            code, message = pb_utils.TritonError.INVALID_ARG, str(error)
-        except EndcapError as error:
-            code, message = pb_utils.TritonError.UNAVAILABLE, str(error)
         except Exception as error:
-            pb_utils.Logger.log_error(traceback.format_exc())
-            code, message = pb_utils.TritonError.INTERNAL, f"recommend: {type(error).__name__}, see the log"
-        return pb_utils.InferenceResponse(error=pb_utils.TritonError(message, code))
+            return self.served.failed(request, error)
+
+    def finalize(self):
+        self.served.close()

@@ -8,6 +8,7 @@ import uuid
 from typing import NamedTuple
 
 from endcap_rerank.errors import InvalidInputError
+from endcap_rerank.masking import masked
 from endcap_rerank.requests import valid_id
 from endcap_rerank.schema import EVENT_WEIGHTS, MAX_QUERY_CHARS
 
@@ -21,7 +22,7 @@ class Event(NamedTuple):
     Attributes:
         event: a key of ``schema.EVENT_WEIGHTS``.
         timestamp: seconds since 1970 (UTC).
-        query: what was searched for, empty when nothing was.
+        query: what was searched for, empty when nothing was; personal data in it is masked.
         position: rank at which the item was shown, from 0; None when unknown.
         event_id: makes a repeated report count once; empty for a report that stands for itself.
     """
@@ -80,7 +81,7 @@ class Event(NamedTuple):
             item=valid_id("item", item, required=True),
             event=event,
             timestamp=float(timestamp),
-            query=query,
+            query=masked(query),
             position=position,
             event_id=valid_id("event_id", event_id),
         )

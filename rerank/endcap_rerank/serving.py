@@ -1,0 +1,161 @@
+"""What every Python model does around an answer: measures it, and logs what failed or was slow."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from endcap_rerank.deployed import deployed_release
+from endcap_rerank.errors import EndcapError, InvalidInputError
+from endcap_rerank.events import Event
+from endcap_rerank.filters import Filters
+from endcap_rerank.masking import CARD, EMAIL, PHONE
+from endcap_rerank.metrics import FAILED, RELEASED, STAGES, Measures
+from endcap_rerank.metrics_page import MetricsPage
+from endcap_rerank.pool import STORE_UNREADABLE, Pool
+from endcap_rerank.ranker import Ranker, Selected
+from endcap_rerank.requests import Ranked, RecommendRequest, SearchRequest
+from endcap_rerank.scoring import Scored
+from endcap_rerank.serving_log import ServingLog
+from endcap_rerank.settings import Settings
+
+
+class Served:
+    """One instance of a Python model in Triton: its release, its measures and its log."""
+
+    def __init__(self, model: str, triton: Any, args: dict[str, str]) -> None:
+        """
+        Args:
+            model: name of the Triton model.
+            triton: ``triton_python_backend_utils``, which only Triton's own process can import.
+            args: what Triton hands to ``initialize``.
+
+        Raises:
+            ReleaseError: the version's folder has no release.
+            InvalidInputError: a setting cannot be used.
+        """
+        self.release = deployed_release(Path(args["model_repository"]) / args["model_version"])
+        self.version = int(args["model_version"])
+        self.settings = Settings.from_environment()
+        self.measures = Measures(model)
+        self.log = ServingLog(triton.Logger, model, self.release.id, self.version)
+        self._triton = triton
+        self._page = MetricsPage(triton, self.measures, self.release, args["model_version"])
+        made = self.release.manifest.get("created_at")
+        if made is not None:
+            self.measures.set(RELEASED.name, datetime.fromisoformat(made).timestamp())
+
+    def close(self) -> None:
+        """Hand over the last sums."""
+        self._page.close()
+
+    def answered(
+        self, ranker: Ranker, request: SearchRequest | RecommendRequest, request_id: str = ""
+    ) -> Ranked:
+        """Answer a request stage by stage, measured; one that took ``ENDCAP_SLOW_MS`` is logged.
+
+        Raises:
+            InvalidInputError, StoreError: as ``Ranker.search`` and ``Ranker.recommend`` do.
+        """
+        clock = time.perf_counter
+        marks = [clock()]
+        pool = ranker.retrieve(request)
+        marks.append(clock())
+        scored = ranker.rank(request, pool)
+        marks.append(clock())
+        selected = ranker.diversify(request, pool, scored)
+        marks.append(clock())
+        ranked = ranker.answer(request, pool, scored, selected)
+        marks.append(clock())
+        times = [(end - begin) * 1e3 for begin, end in pairwise(marks)]
+        times.append((marks[-1] - marks[0]) * 1e3)
+        for stage, milliseconds in zip(STAGES, times, strict=True):
+            self.measures.observe("endcap_stage_milliseconds", milliseconds, stage)
+        count_answer(self.measures, request, pool, scored, selected)
+        if self.settings.slow_ms and times[-1] >= self.settings.slow_ms:
+            rounded = {stage: round(spent, 2) for stage, spent in zip(STAGES, times, strict=True)}
+            self.log.slow(
+                request_id,
+                rounded,
+                source=pool.source,
+                candidates=len(pool.rows),
+                served=len(ranked.item_ids),
+            )
+        return ranked
+
+    def stored(self, events: Sequence[Event]) -> None:
+        """Count events that the store has taken."""
+        now = time.time()
+        for event in events:
+            self.measures.count("endcap_events_total", event.event)
+            self.measures.observe("endcap_feedback_lag_seconds", max(0.0, now - event.timestamp))
+            if any(mark in event.query for mark in (EMAIL, PHONE, CARD)):
+                self.measures.count("endcap_masked_total")
+
+    def changed(self, operation: str, products: int) -> None:
+        """Count products that were upserted or deleted."""
+        self.measures.count("endcap_catalog_changes_total", operation, products)
+        self.measures.set("endcap_catalog_changed_timestamp_seconds", time.time())
+
+    def failed(self, request: Any, error: Exception) -> Any:
+        """The response that says what is wrong; counted, and logged where it is not the caller's fault."""
+        errors = self._triton.TritonError
+        if isinstance(error, InvalidInputError):
+            code, number, message = "invalid", errors.INVALID_ARG, str(error)
+        elif isinstance(error, EndcapError):
+            code, number, message = "unavailable", errors.UNAVAILABLE, str(error)
+            self.log.failed(request.request_id(), code, error)
+        else:
+            code, number = "internal", errors.INTERNAL
+            message = f"{self.measures.model}: {type(error).__name__}, see the log"
+            self.log.failed(request.request_id(), code, error)
+        self.measures.count(FAILED.name, code)
+        return self._triton.InferenceResponse(error=errors(message, number))
+
+
+def count_answer(
+    measures: Measures,
+    request: SearchRequest | RecommendRequest,
+    pool: Pool,
+    scored: Scored,
+    selected: Selected,
+) -> None:
+    """Count one list of products: how it came about and how much its products differ."""
+    measures.count("endcap_answered_total")
+    measures.observe("endcap_candidates", len(pool.rows))
+    if pool.filters is not None and _narrows(pool.filters):
+        measures.count("endcap_filtered_total")
+    if pool.personalized:
+        measures.count("endcap_personalized_total")
+    if STORE_UNREADABLE in pool.notes:
+        measures.count("endcap_store_unreadable_total")
+    elif request.user and request.options.personalize and not pool.profile.known:
+        measures.count("endcap_cold_total")
+    positions = selected.positions
+    size = len(positions)
+    if not size:
+        measures.count("endcap_empty_total")
+    if size < 2:
+        return
+    vectors = scored.embeddings[positions]
+    total = vectors.sum(axis=0)
+    # The mean of 1 - cos over pairs: Σ_{i≠j} cos = ‖Σ v‖² - Σ ‖v‖².
+    alike = (float(total @ total) - float(np.vdot(vectors, vectors))) / (size * (size - 1))
+    measures.observe("endcap_list_diversity", max(0.0, 1.0 - alike))
+    shares = [count / size for count in Counter(scored.brands[positions].tolist()).values()]
+    entropy = -sum(share * math.log(share) for share in shares) / math.log(size)
+    measures.observe("endcap_list_brand_entropy", max(0.0, entropy))
+
+
+def _narrows(filters: Filters) -> bool:
+    """Whether more than single products is left out."""
+    prices = filters.price_min is not None or filters.price_max is not None
+    return bool(prices or filters.brands or filters.categories or filters.in_stock or filters.attributes)

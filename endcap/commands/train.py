@@ -70,7 +70,7 @@ def train(
             "modelling, one pass); the adapted base is kept in OUTPUT/adapted.",
         ),
     ] = False,
-    batch_size: Annotated[int | None, typer.Option(help="Pairs of one batch.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Products of one batch, about.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Of the trunk, after warm-up.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of everything random.")] = None,
     values: Annotated[

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import cycle, islice
+from dataclasses import dataclass, field
+from itertools import cycle, islice, pairwise
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,18 +15,41 @@ from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
 from endcap_export.alignment import IGNORED, piece_labels
+from endcap_export.augment import Augmentation, augment, augment_tagged
 from endcap_export.bio import TaggedQuery
+
+NO_GRADE = -1.0
+"""Grade of a hard negative: no shopper and no judge said so, it only is none of the answers."""
+
+HALF = 0.5
+"""Grade from which a product answers a query well enough to be no other query's wrong answer."""
+
+MOST_ITEMS = 4
+"""Graded products of a query in one batch; of more, other ones are drawn each time. With eight, the same
+training time meets half as many queries, and is worth less."""
 
 _BUCKET = 50
 """Batches that are sorted by length together: little padding, and still a good shuffle."""
 
+_CHUNKS = 2
+"""Parts by length that a batch's products are read in, each padded by itself."""
+
 
 @dataclass(frozen=True)
-class Pair:
-    """A query and a product that answers it."""
+class Answers:
+    """A query and what is known of products for it.
+
+    Attributes:
+        query: the query.
+        grades: product id → 0 (as wrong as the shop's scale goes) to 1 (right).
+        negatives: ids of hard negatives.
+        weights: product id → how much it counts as a right answer; 1 where it is not named.
+    """
 
     query: str
-    item: str
+    grades: Mapping[str, float]
+    negatives: Sequence[str] = ()
+    weights: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -34,83 +58,150 @@ class Examples:
 
     Attributes:
         tagged: queries for the tag head.
-        pairs: positives for the embedding.
+        answers: queries and products for the embedding.
         texts: product id → the text that the product tower reads.
+        augmentation: how often a query is changed on its way.
     """
 
     tagged: Sequence[TaggedQuery]
-    pairs: Sequence[Pair]
+    answers: Sequence[Answers]
     texts: Mapping[str, str]
+    augmentation: Augmentation = field(default_factory=lambda: Augmentation(0.0, 0.0, 0.0))
+
+    @property
+    def pairs(self) -> int:
+        """Graded pairs in all."""
+        return sum(len(answers.grades) for answers in self.answers)
 
 
 class JointDataset(Dataset[int]):
     """The word pieces of all examples; an item is its own index and ``collate`` makes the tensors.
 
-    Indices below ``len(examples.tagged)`` are tagged queries, the others are pairs.
+    Indices below ``len(examples.tagged)`` are tagged queries, the others are queries with products; each
+    epoch has indices of its own, ``len(self)`` higher than those of the one before.
     """
 
-    def __init__(self, examples: Examples, tokenizer: QueryTokenizer, classes: Mapping[str, int]) -> None:
-        self._pairs = examples.pairs
+    def __init__(
+        self, examples: Examples, tokenizer: QueryTokenizer, classes: Mapping[str, int], seed: int = 0
+    ) -> None:
+        self._examples = examples
+        self._seed = seed
+        self._tokenizer = tokenizer
+        self._classes = classes
         self.tagged_count = len(examples.tagged)
-        tagged = _rows(tokenizer.encode([query.text for query in examples.tagged]))
-        self._tagged = [ids for ids, _ in tagged]
-        self._labels = [
-            piece_labels(query, offsets, classes)
-            for query, (_, offsets) in zip(examples.tagged, tagged, strict=True)
-        ]
-        queries = sorted({pair.query for pair in examples.pairs})
-        items = sorted({pair.item for pair in examples.pairs})
-        self._queries = dict(zip(queries, (ids for ids, _ in _rows(tokenizer.encode(queries))), strict=True))
+        self._tagged = self._pieces(examples.tagged)
+        self._queries = _rows(tokenizer.encode([answers.query for answers in examples.answers]))
+        items = sorted(
+            {item for answers in examples.answers for item in (*answers.grades, *answers.negatives)}
+        )
         tokens = tokenizer.encode_products([examples.texts[item] for item in items])
         self._items = dict(zip(items, (ids for ids, _ in _rows(tokens)), strict=True))
-        self._positives: dict[str, set[str]] = {}
-        for pair in examples.pairs:
-            self._positives.setdefault(pair.query, set()).add(pair.item)
 
     def __len__(self) -> int:
-        return self.tagged_count + len(self._pairs)
+        return self.tagged_count + len(self._queries)
 
     def __getitem__(self, index: int) -> int:
         return index
 
     def lengths(self) -> npt.NDArray[np.int64]:
-        """Word pieces of each example, of a pair those of its product: int64 [len(self)]."""
-        pairs = [len(self._items[pair.item]) for pair in self._pairs]
-        return np.array([*map(len, self._tagged), *pairs], np.int64)
+        """Word pieces of each tagged query; 0 of the others, which are drawn without regard to length."""
+        return np.array([*(len(ids) for ids, _ in self._tagged), *[0] * len(self._queries)], np.int64)
 
-    def collate(self, indices: Sequence[int]) -> dict[str, Tensor]:
-        """Tensors of one batch.
+    def items_per_query(self) -> float:
+        """Products that come with a query, on average."""
+        counts = [
+            min(MOST_ITEMS, len(answers.grades)) + len(answers.negatives)
+            for answers in self._examples.answers
+        ]
+        return float(np.mean(counts)) if counts else 1.0
+
+    def collate(self, indices: Sequence[int]) -> dict[str, Any]:
+        """Tensors of one batch; what chance decides depends on the seed and the indices alone.
 
         Returns:
-            ``tag_ids``, ``tag_mask``, ``tag_labels`` [B, T] for the tagged queries of the batch;
-            ``query_ids``, ``query_mask`` [P, T], ``item_ids``, ``item_mask`` [P, U] and
-            ``false_negatives`` bool [P, P] for its pairs: where item j answers query i although it is
-            another pair's item.
+            ``tag_ids``, ``tag_mask``, ``tag_labels`` [B, T] for the tagged queries of the batch; for the Q
+            others ``query_ids``, ``query_mask`` [Q, T], and for their N products, by length, ``items``, parts
+            (ids, mask) [.., U] that are N rows together, ``owners`` int64 [N], the query that each came
+            with, ``grades`` float [N], ``NO_GRADE`` for hard negatives, ``weights`` float [N], and
+            ``false_negatives`` bool [Q, N]: where item j answers query i although it came with another one.
         """
-        batch: dict[str, Tensor] = {}
+        rng = np.random.default_rng([self._seed, *indices])
+        indices = [index % len(self) for index in indices]
+        batch: dict[str, Any] = {}
         if tagged := [index for index in indices if index < self.tagged_count]:
-            batch["tag_ids"], batch["tag_mask"] = _padded([self._tagged[index] for index in tagged])
-            batch["tag_labels"], _ = _padded([self._labels[index] for index in tagged], IGNORED)
-        pairs = [self._pairs[index - self.tagged_count] for index in indices if index >= self.tagged_count]
-        if pairs:
-            batch["query_ids"], batch["query_mask"] = _padded([self._queries[pair.query] for pair in pairs])
-            batch["item_ids"], batch["item_mask"] = _padded([self._items[pair.item] for pair in pairs])
-            batch["false_negatives"] = torch.tensor(
-                [
-                    [
-                        row != column and other.item in self._positives[pair.query]
-                        for column, other in enumerate(pairs)
-                    ]
-                    for row, pair in enumerate(pairs)
-                ]
-            )
+            batch |= self._tags(tagged, rng)
+        if others := [index - self.tagged_count for index in indices if index >= self.tagged_count]:
+            batch |= self._answers(others, rng)
         return batch
+
+    def _tags(self, indices: Sequence[int], rng: np.random.Generator) -> dict[str, Tensor]:
+        changed: dict[int, TaggedQuery] = {}
+        for place, index in enumerate(indices):
+            query = self._examples.tagged[index]
+            if (other := augment_tagged(query, rng, self._examples.augmentation)) is not query:
+                changed[place] = other
+        pieces = [self._tagged[index] for index in indices]
+        for place, piece in zip(changed, self._pieces(list(changed.values())), strict=True):
+            pieces[place] = piece
+        ids, mask = _padded([ids for ids, _ in pieces])
+        labels, _ = _padded([labels for _, labels in pieces], IGNORED)
+        return {"tag_ids": ids, "tag_mask": mask, "tag_labels": labels}
+
+    def _answers(self, indices: Sequence[int], rng: np.random.Generator) -> dict[str, Any]:
+        chosen = [self._examples.answers[index] for index in indices]
+        rows: list[tuple[int, str, float]] = []
+        for owner, answers in enumerate(chosen):
+            graded = list(answers.grades.items())
+            if len(graded) > MOST_ITEMS:
+                graded = [graded[place] for place in rng.permutation(len(graded))[:MOST_ITEMS]]
+            rows += [(owner, item, grade) for item, grade in graded]
+            rows += [(owner, item, NO_GRADE) for item in answers.negatives]
+        rows.sort(key=lambda row: len(self._items[row[1]]))
+        ids = [self._items[item] for _, item, _ in rows]
+        cuts = [len(ids) * chunk // _CHUNKS for chunk in range(_CHUNKS + 1)]
+        queries = _padded(self._changed(indices, chosen, rng))
+        return {
+            "query_ids": queries[0],
+            "query_mask": queries[1],
+            "items": [_padded(ids[start:end]) for start, end in pairwise(cuts) if end > start],
+            "owners": torch.tensor([owner for owner, _, _ in rows]),
+            "grades": torch.tensor([grade for _, _, grade in rows]),
+            "weights": torch.tensor([chosen[owner].weights.get(item, 1.0) for owner, item, _ in rows]),
+            "false_negatives": torch.tensor(
+                [
+                    [owner != row and answers.grades.get(item, 0.0) >= HALF for owner, item, _ in rows]
+                    for row, answers in enumerate(chosen)
+                ]
+            ),
+        }
+
+    def _changed(
+        self, indices: Sequence[int], chosen: Sequence[Answers], rng: np.random.Generator
+    ) -> list[npt.NDArray[np.int64]]:
+        """Pieces of each query, of some with a typo or another change."""
+        queries = [self._queries[index][0] for index in indices]
+        texts = [augment(answers.query, rng, self._examples.augmentation) for answers in chosen]
+        places = [place for place, answers in enumerate(chosen) if texts[place] != answers.query]
+        tokens = self._tokenizer.encode([texts[place] for place in places])
+        for place, (ids, _) in zip(places, _rows(tokens), strict=True):
+            queries[place] = ids
+        return queries
+
+    def _pieces(
+        self, tagged: Sequence[TaggedQuery]
+    ) -> list[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
+        """Ids and classes of the pieces of each query."""
+        rows = _rows(self._tokenizer.encode([query.text for query in tagged]))
+        return [
+            (ids, piece_labels(query, offsets, self._classes))
+            for query, (ids, offsets) in zip(tagged, rows, strict=True)
+        ]
 
 
 class JointBatches(Sampler[list[int]]):
-    """Batches of like length, each with tagged queries and pairs; the smaller part comes round again.
+    """Batches of like length, each with tagged queries and others; the smaller part comes round again.
 
-    The order depends on the seed and the epoch alone, so that a resumed run sees the same batches.
+    Order and indices depend on the seed and the epoch alone, so that a resumed run sees the same batches.
     """
 
     def __init__(
@@ -133,7 +224,7 @@ class JointBatches(Sampler[list[int]]):
         generator = np.random.default_rng([self._seed, self._epoch])
         streams = [islice(cycle(self._shuffled(*part, generator)), len(self)) for part in self._parts]
         for parts in zip(*streams, strict=True):
-            yield [int(index) for part in parts for index in part]
+            yield [int(index) + self._epoch * len(self._lengths) for part in parts for index in part]
 
     def _shuffled(
         self, part: npt.NDArray[np.int64], size: int, generator: np.random.Generator

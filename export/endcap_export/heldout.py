@@ -42,7 +42,7 @@ class HeldOut:
 
         The model reads as it does in training: in bfloat16 where it trains so.
         """
-        encoder = _Encoder(model)
+        encoder = ModelEncoder(model)
         figures = {}
         if self.tagged:
             figures["held_f1"] = tag_scores(encoder, tokenizer, model.labels, self.tagged)["f1"]
@@ -51,7 +51,7 @@ class HeldOut:
         return {**figures, "held": round(sum(figures.values()), 4)} if figures else {}
 
 
-class _Encoder:
+class ModelEncoder:
     """A model in training with the calls of an exported encoder."""
 
     def __init__(self, model: TwoHeadBert) -> None:
@@ -63,6 +63,7 @@ class _Encoder:
     def encode(
         self, input_ids: npt.NDArray[np.int64], attention_mask: npt.NDArray[np.int64]
     ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        """As an exported encoder does, in the precision of training."""
         device = self._model.device
         with self._lock, torch.no_grad():
             embeddings, logits = self._model(

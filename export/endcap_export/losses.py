@@ -3,22 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from endcap_export.alignment import IGNORED
+from endcap_export.batches import NO_GRADE
+from endcap_export.matryoshka import matryoshka_loss
 from endcap_export.training_settings import TrainingSettings
 
 TAGS = "tags"
 PAIRS = "pairs"
-LOSSES = (TAGS, PAIRS)
+GRADES = "grades"
+LOSSES = (TAGS, PAIRS, GRADES)
 """Names of the losses, of which a batch has one or more."""
+
+RIGHT = 0.8
+"""Grades in the upper fifth of the shop's scale are right answers (2.6 and more of 1 to 3)."""
+
+_OUT = -1e4
+"""Score of what takes no part: finite, so that a row without any other score has a gradient."""
 
 
 def batch_losses(
-    model: torch.nn.Module, batch: Mapping[str, Tensor], settings: TrainingSettings
+    model: torch.nn.Module, batch: Mapping[str, Any], settings: TrainingSettings
 ) -> dict[str, Tensor]:
     """Mean loss of each part that the batch has, in float32.
 
@@ -30,18 +41,21 @@ def batch_losses(
     losses = {}
     if "tag_ids" in batch:
         _, logits = model(batch["tag_ids"], batch["tag_mask"])
-        losses[TAGS] = tag_loss(logits.float(), batch["tag_labels"])
+        losses[TAGS] = tag_loss(logits.float(), batch["tag_labels"], settings.label_smoothing)
     if "query_ids" in batch:
-        queries, _ = model(batch["query_ids"], batch["query_mask"])
-        items, _ = model(batch["item_ids"], batch["item_mask"])
-        losses[PAIRS] = pair_loss(
-            queries.float(), items.float(), batch["false_negatives"], settings.temperature
-        )
+        queries = model(batch["query_ids"], batch["query_mask"])[0].float()
+        items = torch.cat([model(ids, mask)[0] for ids, mask in batch["items"]]).float()
+        counts = batch_counts(batch)
+        losses |= {
+            name: matryoshka_loss(queries, items, settings.matryoshka, partial(loss, batch, settings))
+            for name, loss in ((PAIRS, _pairs), (GRADES, _grades))
+            if counts[name]
+        }
     return losses
 
 
-def batch_counts(batch: Mapping[str, Tensor]) -> dict[str, int]:
-    """How much each mean of ``batch_losses`` is a mean of: labelled pieces, and pairs.
+def batch_counts(batch: Mapping[str, Any]) -> dict[str, int]:
+    """How much each mean of ``batch_losses`` is a mean of: labelled pieces, right answers, graded queries.
 
     The loss of several batches is the mean over all that they hold, whichever batch it lies in.
     """
@@ -49,34 +63,96 @@ def batch_counts(batch: Mapping[str, Tensor]) -> dict[str, int]:
     if "tag_ids" in batch:
         counts[TAGS] = int((batch["tag_labels"] != IGNORED).sum())
     if "query_ids" in batch:
-        counts[PAIRS] = len(batch["query_ids"])
+        counts[PAIRS] = int((batch["grades"] >= RIGHT).sum())
+        counts[GRADES] = len(_comparable(batch["owners"], batch["grades"]))
     return counts
 
 
 def loss_weights(settings: TrainingSettings) -> dict[str, float]:
     """Weight of each loss in their sum."""
-    return {TAGS: settings.tag_weight, PAIRS: 1.0}
+    return {TAGS: settings.tag_weight, PAIRS: 1.0, GRADES: settings.grade_weight}
 
 
-def tag_loss(logits: Tensor, labels: Tensor) -> Tensor:
+def tag_loss(logits: Tensor, labels: Tensor, smoothing: float = 0.0) -> Tensor:
     """Mean cross-entropy over the pieces that carry a label.
 
     Args:
         logits: float32 [B, T, L].
         labels: int64 [B, T], ``IGNORED`` where a piece carries none.
+        smoothing: share of the label's probability that is spread over all labels.
     """
-    return functional.cross_entropy(logits.flatten(0, 1), labels.flatten(), ignore_index=IGNORED)
+    return functional.cross_entropy(
+        logits.flatten(0, 1), labels.flatten(), ignore_index=IGNORED, label_smoothing=smoothing
+    )
 
 
-def pair_loss(queries: Tensor, items: Tensor, false_negatives: Tensor, temperature: float) -> Tensor:
-    """Softmax cross-entropy of each query's product among the products of the batch.
+def pair_loss(
+    scores: Tensor, owners: Tensor, grades: Tensor, weights: Tensor, false_negatives: Tensor
+) -> Tensor:
+    """Softmax cross-entropy of each right answer among the products of the batch.
 
-    f(q, n) = softmax(M(q) · v_n / temperature), where a product that also answers the query is no negative.
+    f(q, n) = softmax(M(q) · v_n / temperature). The negatives of an answer are the hard negatives of its
+    query and the products that came with other queries, unless they answer this one too. Lower graded
+    products of its own query are none: they are still nearer to it than most of the catalogue, and recall
+    falls where they are pushed away; their order is for ``grade_loss``.
 
     Args:
-        queries, items: float32 [P, D] of unit length; item i answers query i.
-        false_negatives: bool [P, P], where item j answers query i although it is another pair's item.
-        temperature: above 0.
+        scores: float32 [Q, N], cosines over the temperature.
+        owners: int64 [N], the query that each product came with.
+        grades: float [N] in [0, 1], ``NO_GRADE`` for hard negatives.
+        weights: float [N], how much each right answer counts.
+        false_negatives: bool [Q, N].
+
+    Returns:
+        Mean over right answers; there must be one.
     """
-    scores = (queries @ items.T / temperature).masked_fill(false_negatives, -torch.inf)
-    return functional.cross_entropy(scores, torch.arange(len(scores), device=scores.device))
+    right = (grades >= RIGHT).nonzero()[:, 0]
+    asked = owners[right]
+    own = owners[None, :] == asked[:, None]
+    wrong = torch.where(own, (grades == NO_GRADE)[None, :], ~false_negatives[asked])
+    wrong[torch.arange(len(right), device=wrong.device), right] = True
+    losses = functional.cross_entropy(scores[asked].masked_fill(~wrong, _OUT), right, reduction="none")
+    return (weights[right] * losses).mean()
+
+
+def grade_loss(scores: Tensor, owners: Tensor, grades: Tensor, spread: float) -> Tensor:
+    """How far each query's order of its graded products is from their grades.
+
+    KL(softmax(grades / spread) ‖ softmax(scores)) over the products of one query: ListNet, Cao et al.,
+    "Learning to Rank: From Pairwise Approach to Listwise Approach" (ICML 2007), less its constant part.
+
+    Args:
+        scores: float32 [Q, N], cosines over the temperature.
+        owners: int64 [N].
+        grades: float [N] in [0, 1], ``NO_GRADE`` for hard negatives, which take no part.
+        spread: above 0; the smaller, the more only the best grade counts.
+
+    Returns:
+        Mean over the queries with two graded products or more; there must be one.
+    """
+    asked = _comparable(owners, grades)
+    own = (owners[None, :] == asked[:, None]) & (grades != NO_GRADE)[None, :]
+    wanted = (grades / spread).expand(len(asked), -1).masked_fill(~own, _OUT).log_softmax(dim=1)
+    given = scores[asked].masked_fill(~own, _OUT).log_softmax(dim=1)
+    return functional.kl_div(given, wanted, reduction="batchmean", log_target=True)
+
+
+def _pairs(batch: Mapping[str, Any], settings: TrainingSettings, queries: Tensor, items: Tensor) -> Tensor:
+    return pair_loss(
+        queries @ items.T / settings.temperature,
+        batch["owners"],
+        batch["grades"],
+        batch["weights"],
+        batch["false_negatives"],
+    )
+
+
+def _grades(batch: Mapping[str, Any], settings: TrainingSettings, queries: Tensor, items: Tensor) -> Tensor:
+    scores = queries @ items.T / settings.temperature
+    return grade_loss(scores, batch["owners"], batch["grades"], settings.grade_spread)
+
+
+def _comparable(owners: Tensor, grades: Tensor) -> Tensor:
+    """Queries with two graded products or more."""
+    found, counts = owners[grades != NO_GRADE].unique(return_counts=True)
+    return found[counts > 1]

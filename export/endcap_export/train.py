@@ -117,8 +117,11 @@ def train(
     run, held = run or Run(), held or HeldOut()
     check_reporter(settings.report_to)
     set_seed(settings.seed)
-    dataset = JointDataset(examples, tokenizer, {label: index for index, label in enumerate(model.labels)})
-    sizes = settings.tag_batch_size, settings.batch_size
+    classes = {label: index for index, label in enumerate(model.labels)}
+    dataset = JointDataset(examples, tokenizer, classes, settings.seed)
+    # One query has no negatives but its own.
+    queries = max(2, round(settings.batch_size / dataset.items_per_query()))
+    sizes = settings.tag_batch_size, queries
     batches = JointBatches(dataset.lengths(), dataset.tagged_count, sizes, settings.seed)
     shard = ShardedBatches(batches, rank(), world_size())
     per_epoch, steps = steps_of(settings, len(shard))

@@ -13,13 +13,14 @@ from endcap_rerank.errors import EndcapError
 from endcap_rerank.release import TOKENIZER, TextSettings
 from endcap_rerank.tokenizer import QueryTokenizer
 
+from endcap_export.augment import Augmentation
 from endcap_export.base import Base, find_base, load_model, quiet, save_tokenizer
 from endcap_export.batches import Examples
 from endcap_export.checkpoints import last_checkpoint, remove_checkpoints
-from endcap_export.heldout import HeldOut
+from endcap_export.heldout import HeldOut, ModelEncoder
 from endcap_export.model import TwoHeadBert
 from endcap_export.normalization import parse_normalization
-from endcap_export.pairs import training_pairs
+from endcap_export.pairs import training_answers, with_hard_negatives
 from endcap_export.processes import is_first
 from endcap_export.progress import Progress, silent
 from endcap_export.release import library_versions
@@ -95,9 +96,9 @@ def train_encoder(
         base: as ``find_base`` takes it.
         folder: made when absent; an older run in it is replaced, unless it is resumed.
         settings: hyperparameters.
-        limit: most pairs, and most tagged queries, to learn from.
+        limit: most queries with products, and most tagged queries, to learn from.
         normalize: ``width``, ``simplified`` or both with a comma between; part of the tokenizer.
-        progress: told of the stages ``load`` and ``train``.
+        progress: told of the stages ``load``, ``negatives`` and ``train``.
         resume: go on from the last checkpoint in ``folder``.
         told: told of each evaluation on held-out data.
 
@@ -124,8 +125,16 @@ def train_encoder(
             shutil.copyfile(draft.tokenizer, folder / TOKENIZER)
     model = load_model(found, shop.labels, seed=settings.seed)
     progress("load", 1, 1)
-    pairs, source = training_pairs(shop, seed=settings.seed, limit=limit)
-    examples = Examples(shop.tags[:limit], pairs, texts_of(shop.products))
+    texts = texts_of(shop.products)
+    answers, source = training_answers(shop, seed=settings.seed, limit=limit)
+    if settings.hard_negatives:
+        progress("negatives", 0, 1)
+        answers = with_hard_negatives(
+            answers, texts, ModelEncoder(model), tokenizer, count=settings.hard_negatives, seed=settings.seed
+        )
+        progress("negatives", 1, 1)
+    changes = Augmentation(settings.typo, settings.case, settings.order)
+    examples = Examples(shop.tags[:limit], answers, texts, changes)
     made_of = {
         "base": base,
         "limit_train": limit,
@@ -149,7 +158,8 @@ def train_encoder(
         "text": asdict(found.text),
         "data": {
             "files": shop.fingerprint,
-            "pairs": len(pairs),
+            "queries": len(answers),
+            "pairs": examples.pairs,
             "pairs_from": source,
             "tagged_queries": len(examples.tagged),
             "left_out": len(shop.warnings),

@@ -153,6 +153,10 @@ def _checked(kind: type[Any], values: Mapping[str, Any], source: str) -> dict[st
                 right, expected = value in CHOICES[name], f"one of {', '.join(CHOICES[name])}"
         elif hint is bool:
             right, expected = isinstance(value, bool), "true or false"
+        elif hint == tuple[int, ...]:
+            right, expected = isinstance(value, list), "a list of whole numbers"
+            right = right and all(isinstance(one, int) and not isinstance(one, bool) for one in value)
+            value = tuple(value) if right else value
         elif hint in (int, int | None):
             right, expected = isinstance(value, int) and not isinstance(value, bool), "a whole number"
         else:
@@ -166,7 +170,9 @@ def _checked(kind: type[Any], values: Mapping[str, Any], source: str) -> dict[st
 
 def _space(values: Mapping[str, Any], source: str) -> dict[str, tuple[float, float]]:
     hints = get_type_hints(TrainingSettings)
-    numbers = [name for name, hint in hints.items() if hint not in (str, bool) and name != "seed"]
+    numbers = [
+        name for name, hint in hints.items() if hint not in (str, bool, tuple[int, ...]) and name != "seed"
+    ]
     space = {}
     for name, value in values.items():
         if name not in numbers:

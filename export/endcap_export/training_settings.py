@@ -27,12 +27,21 @@ _ABOVE_ZERO = (
     "learning_rate",
     "head_learning_rate",
     "temperature",
+    "grade_spread",
     "adapter_rank",
     "adapter_alpha",
     "evaluate_steps",
 )
-_NOT_BELOW_ZERO = ("weight_decay", "clip", "tag_weight", "early_stopping", "checkpoint_steps")
-_SHARES = ("warmup", "ema", "adapter_dropout")
+_NOT_BELOW_ZERO = (
+    "weight_decay",
+    "clip",
+    "tag_weight",
+    "grade_weight",
+    "hard_negatives",
+    "early_stopping",
+    "checkpoint_steps",
+)
+_SHARES = ("warmup", "ema", "adapter_dropout", "label_smoothing", "typo", "case", "order")
 
 
 @dataclass(frozen=True)
@@ -43,7 +52,8 @@ class TrainingSettings:
         epochs: passes over the larger of the two data sets; the smaller one comes round again.
         max_steps: optimizer steps; left out, as many as ``epochs`` need.
         seconds: time budget; training stops at the first step after it. Left out, there is no limit.
-        batch_size: pairs of one batch; the negatives of a query are the other products of its batch.
+        batch_size: products of one batch, about: of as many queries, each with four of its graded products
+            at most, as come with so many. The negatives of a query are the products of the others.
         tag_batch_size: tagged queries of one batch; they are much shorter than products.
         accumulation: batches of one optimizer step; their losses are averaged over all that they hold.
         learning_rate: of the trunk or of its adapter, after warm-up; it falls linearly to zero.
@@ -52,7 +62,16 @@ class TrainingSettings:
         weight_decay: of matrices; biases and layer norms have none.
         clip: longest gradient of a step, as a norm; a longer one is shortened to it. 0 is no limit.
         temperature: divides cosines before the softmax over the batch's products.
-        tag_weight: of the tag loss beside the embedding loss.
+        tag_weight: of the tag loss beside the loss of pairs.
+        grade_weight: of the loss that orders each query's products by their grades, beside the loss of pairs.
+        grade_spread: the grade, on a scale from 0 to 1, that makes a product e times as likely the best one.
+        hard_negatives: products of each query that BM25 and the base take for answers and that are none; 0
+            mines none.
+        label_smoothing: share of a label's probability that is spread over all labels.
+        matryoshka: also train embeddings cut off at these widths, for an index of shorter vectors.
+        typo: share of the training queries that get a misspelling, others each time.
+        case: share of them whose case is changed.
+        order: share of them in which a word or an entity moves.
         precision: ``fp32``; ``bf16``, which multiplies matrices in bfloat16 and keeps weights and losses in
             float32; ``auto`` is bf16 where the processor or the GPU multiplies it fast.
         ema: weight of the past in a moving average of the weights, which is then what is evaluated and saved;
@@ -76,7 +95,7 @@ class TrainingSettings:
     epochs: float = 1.0
     max_steps: int | None = None
     seconds: float | None = None
-    batch_size: int = 32
+    batch_size: int = 96
     tag_batch_size: int = 64
     accumulation: int = 1
     learning_rate: float = 1e-4
@@ -86,6 +105,14 @@ class TrainingSettings:
     clip: float = 1.0
     temperature: float = 0.05
     tag_weight: float = 1.0
+    grade_weight: float = 1.0
+    grade_spread: float = 0.25
+    hard_negatives: int = 0
+    label_smoothing: float = 0.0
+    matryoshka: tuple[int, ...] = ()
+    typo: float = 0.2
+    case: float = 0.05
+    order: float = 0.0
     precision: str = "auto"
     ema: float = 0.0
     adapter: str = "none"
@@ -112,6 +139,9 @@ class TrainingSettings:
         for name in _SHARES:
             if not 0 <= getattr(self, name) < 1:
                 raise InvalidInputError(name, getattr(self, name), "a number from 0 to below 1 is expected")
+        for width in self.matryoshka:
+            if not (isinstance(width, int) and width > 0):
+                raise InvalidInputError("matryoshka", width, "whole numbers above 0 are expected")
         for name, choices in CHOICES.items():
             if getattr(self, name) not in choices:
                 raise InvalidInputError(name, getattr(self, name), f"one of {', '.join(choices)} is expected")

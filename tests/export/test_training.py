@@ -12,14 +12,17 @@ pytestmark = pytest.mark.train
 
 import onnx  # noqa: E402
 import torch  # noqa: E402
+from endcap_export.augment import Augmentation  # noqa: E402
 from endcap_export.base import find_base, load_model  # noqa: E402
-from endcap_export.batches import Examples, JointBatches, JointDataset, Pair  # noqa: E402
+from endcap_export.batches import NO_GRADE, Answers, Examples, JointBatches, JointDataset  # noqa: E402
 from endcap_export.encoder import OnnxEncoder  # noqa: E402
 from endcap_export.evaluate import ranking_scores, tag_scores  # noqa: E402
+from endcap_export.pairs import judged_answers, with_hard_negatives  # noqa: E402
 from endcap_export.parity import ParityError, check_parity  # noqa: E402
 from endcap_export.quantize import METHODS, quantize  # noqa: E402
 from endcap_export.shop import texts_of  # noqa: E402
 from endcap_export.train import TrainingSettings, train  # noqa: E402
+from endcap_export.trained import train_encoder  # noqa: E402
 from endcap_rerank.errors import EndcapError, InvalidInputError  # noqa: E402
 from endcap_rerank.release import TextSettings  # noqa: E402
 from endcap_rerank.tokenizer import QueryTokenizer  # noqa: E402
@@ -51,8 +54,7 @@ def test_joint_training_lowers_both_losses_and_learns(trained, exported, shop, t
 
 
 def test_the_same_seed_gives_the_same_weights(shop, tiny_base, trained, tokenizer):
-    pairs = tuple(Pair(one.query, one.item) for one in shop.judgments[:40])
-    examples = Examples(shop.tags[:40], pairs, texts_of(shop.products))
+    examples = Examples(shop.tags[:40], judged_answers(shop.judgments[:40]), texts_of(shop.products))
     weights = []
     for seed in (5, 5, 6):
         model = load_model(find_base(str(tiny_base)), shop.labels, seed=seed)
@@ -65,11 +67,11 @@ def test_the_same_seed_gives_the_same_weights(shop, tiny_base, trained, tokenize
 @pytest.mark.parametrize("part", ["tags", "pairs"])
 def test_either_head_alone_trains(part, shop, tiny_base, tokenizer):
     tags = shop.tags[:30] if part == "tags" else ()
-    pairs = tuple(Pair(one.query, one.item) for one in shop.judgments[:30]) if part == "pairs" else ()
+    answers = judged_answers(shop.judgments[:30]) if part == "pairs" else ()
     model = load_model(find_base(str(tiny_base)), shop.labels if tags else ("O",))
     steps = []
     settings = TrainingSettings(max_steps=2, batch_size=8)
-    run = train(model, tokenizer, Examples(tags, pairs, texts_of(shop.products)), settings,
+    run = train(model, tokenizer, Examples(tags, answers, texts_of(shop.products)), settings,
                 lambda done, of: steps.append((done, of)))  # fmt: skip
     assert run.steps == 2
     assert steps == [(1, 2), (2, 2)]
@@ -86,11 +88,50 @@ def test_a_time_budget_ends_training_early(shop, tiny_base, tokenizer):
         TrainingSettings(max_steps=0)
 
 
-def test_other_answers_of_a_query_are_no_negatives(tokenizer):
-    pairs = (Pair("red tent", "a"), Pair("red tent", "b"), Pair("blue tent", "a"), Pair("lamp", "c"))
-    data = JointDataset(Examples((), pairs, {"a": "x", "b": "y", "c": "z"}), tokenizer, {})
-    masked = data.collate([0, 1, 2, 3])["false_negatives"].int().tolist()
-    assert masked == [[0, 1, 1, 0], [1, 0, 1, 0], [1, 0, 0, 0], [0, 0, 0, 0]]
+def test_a_batch_holds_each_querys_products_by_length(tokenizer):
+    texts = {"a": "red tent with a porch", "b": "tent", "c": "lamp", "d": "blue lamp"}
+    answers = (
+        Answers("red tent", {"a": 1.0, "b": 0.3}),
+        Answers("tent", {"b": 1.0}, negatives=("c",), weights={"b": 2.0}),
+        Answers("lamp", {"c": 1.0, "d": 0.6}),
+    )
+    data = JointDataset(Examples((), answers, texts), tokenizer, {})
+    batch = data.collate([0, 1, 2])
+    lengths = [int(row.sum()) for _, mask in batch["items"] for row in mask]
+    assert lengths == sorted(lengths)
+    owners, grades = batch["owners"].tolist(), [round(grade, 1) for grade in batch["grades"].tolist()]
+    assert sorted(zip(owners, grades, strict=True)) == [
+        (0, 0.3), (0, 1.0), (1, NO_GRADE), (1, 1.0), (2, 0.6), (2, 1.0)
+    ]  # fmt: skip
+    assert sorted(batch["weights"].tolist()) == [1, 1, 1, 1, 1, 2]
+    # "b" came with the first query and answers the second; "c" came with the second and answers the third.
+    masked = [(query, owners[item]) for query, item in batch["false_negatives"].nonzero().tolist()]
+    assert masked == [(1, 0), (2, 1)]
+
+
+def test_of_many_products_others_come_each_epoch(tokenizer):
+    texts = {str(number): f"tent {number}" for number in range(20)}
+    data = JointDataset(Examples((), (Answers("tent", dict.fromkeys(texts, 1.0)),), texts), tokenizer, {})
+    first, again, later = (data.collate([index]) for index in (0, 0, 1))
+    assert len(first["owners"]) == 4
+    same = [
+        all(torch.equal(x, y) for x, y in zip(first["items"][0], other["items"][0], strict=True))
+        for other in (again, later)
+    ]
+    assert same == [True, False]
+
+
+def test_changed_queries_keep_their_labels(shop, tokenizer):
+    classes = {label: index for index, label in enumerate(shop.labels)}
+    answers = judged_answers(shop.judgments[:5])
+    examples = Examples(shop.tags[:20], answers, texts_of(shop.products), Augmentation(1.0, 0.0, 0.0))
+    plain = Examples(shop.tags[:20], answers, texts_of(shop.products))
+    indices = range(20 + len(answers))
+    before, after = (JointDataset(one, tokenizer, classes).collate(indices) for one in (plain, examples))
+    assert before["tag_ids"].tolist() != after["tag_ids"].tolist()
+    assert before["query_ids"].tolist() != after["query_ids"].tolist()
+    for old, new in zip(before["tag_labels"], after["tag_labels"], strict=True):
+        assert old[old != -100].tolist() == new[new != -100].tolist()
 
 
 def test_every_batch_has_both_parts_and_each_epoch_its_own_order():
@@ -102,7 +143,9 @@ def test_every_batch_has_both_parts_and_each_epoch_its_own_order():
     assert sorted(index for batch in first for index in batch if index >= 20) == list(range(20, 70))
     assert list(batches) == first
     batches.set_epoch(1)
-    assert list(batches) != first
+    second = [[index - len(lengths) for index in batch] for batch in batches]
+    assert min(map(min, second)) >= 0
+    assert second != first
 
 
 def test_onnx_agrees_with_pytorch_on_padded_batches(trained, exported, tokenizer, texts):
@@ -202,3 +245,26 @@ def test_prefixed_queries_align_as_plain_ones(tiny_base, shop):
         ]
         kept = [one[one != -100].tolist() for one in labels]
         assert kept[0] == kept[1]
+
+
+def test_hard_negatives_are_none_of_the_judged_products(shop, trained, exported, tokenizer):
+    answers = judged_answers(shop.judgments)
+    mined = with_hard_negatives(
+        answers, texts_of(shop.products), OnnxEncoder(exported), tokenizer, count=3, seed=1
+    )
+    assert [one.query for one in mined] == [one.query for one in answers]
+    assert max(len(one.negatives) for one in mined) == 3
+    for one in mined:
+        assert not set(one.negatives) & set(one.grades)
+
+
+def test_short_embeddings_and_hard_negatives_train(shop, tiny_base, tmp_path):
+    settings = TrainingSettings(max_steps=2, hard_negatives=2, matryoshka=(8, 16), evaluate="never")
+    stages = []
+    encoder = train_encoder(
+        shop, str(tiny_base), tmp_path, settings, progress=lambda stage, *_: stages.append(stage)
+    )
+    assert "negatives" in stages
+    assert encoder.record["training"]["settings"]["matryoshka"] in ([8, 16], (8, 16))
+    with pytest.raises(InvalidInputError, match="dimensions: got 64; 1 to 32 are expected"):
+        train_encoder(shop, str(tiny_base), tmp_path, TrainingSettings(max_steps=1, matryoshka=(64,)))

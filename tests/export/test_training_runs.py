@@ -13,10 +13,12 @@ pytestmark = pytest.mark.train
 
 import torch  # noqa: E402
 from endcap_export import train as training  # noqa: E402
+from endcap_export.augment import Augmentation  # noqa: E402
 from endcap_export.base import find_base, load_model, save_tokenizer  # noqa: E402
-from endcap_export.batches import Examples, JointBatches, JointDataset, Pair  # noqa: E402
+from endcap_export.batches import Examples, JointBatches, JointDataset  # noqa: E402
 from endcap_export.heldout import HeldOut  # noqa: E402
-from endcap_export.losses import batch_losses  # noqa: E402
+from endcap_export.losses import batch_counts, batch_losses, loss_weights  # noqa: E402
+from endcap_export.pairs import judged_answers  # noqa: E402
 from endcap_export.precision import resolve_precision  # noqa: E402
 from endcap_export.sharding import ShardedBatches  # noqa: E402
 from endcap_export.shop import texts_of  # noqa: E402
@@ -42,9 +44,11 @@ def tokenizer(tiny_base, tmp_path_factory):
     return QueryTokenizer(TrainedEncoder(folder, TextSettings(), {}))
 
 
-def examples_of(shop, tags=40, pairs=60):
-    found = tuple(Pair(one.query, one.item) for one in shop.judgments[:pairs])
-    return Examples(shop.tags[:tags], found, texts_of(shop.products))
+def examples_of(shop, tags=40, queries=30):
+    changes = Augmentation(0.3, 0.1, 0.1)
+    return Examples(
+        shop.tags[:tags], judged_answers(shop.judgments)[:queries], texts_of(shop.products), changes
+    )
 
 
 def weights(model):
@@ -78,9 +82,9 @@ def stop_at(step):
     ids=["plain", "bf16-average-accumulated", "lora-best", "adalora"],
 )
 def test_a_resumed_run_equals_an_uninterrupted_one(change, shop, tiny_base, tokenizer, tmp_path):
-    # 40 pairs in batches of 8: epochs end at steps 5 and 10, checkpoints lie within and at an epoch's end.
+    # 10 queries in batches of 2: epochs end at steps 5 and 10, checkpoints lie within and at an epoch's end.
     settings = replace(SHORT, checkpoint_steps=5 if "adapter" in change else 2, **change)
-    examples = examples_of(shop, pairs=40)
+    examples = examples_of(shop, queries=10)
     held = HeldOut.of(shop)
     straight = fresh(tiny_base, shop)
     whole = train(straight, tokenizer, examples, settings, held=held, run=Run(tmp_path / "straight"))
@@ -101,7 +105,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one(change, shop, tiny_base, toke
     assert not same(weights(straight), weights(fresh(tiny_base, shop)))
 
 
-@pytest.mark.parametrize("part", ["tags", "pairs"])
+@pytest.mark.parametrize("part", ["tags", "queries"])
 def test_either_head_alone_resumes(part, shop, tiny_base, tokenizer, tmp_path):
     settings = replace(SHORT, checkpoint_steps=3)
     examples = examples_of(shop, **{part: 0})
@@ -133,17 +137,19 @@ def test_only_the_same_run_is_resumed(shop, tiny_base, tokenizer, tmp_path):
 
 def test_accumulated_batches_weigh_by_what_they_hold(shop, still_base, tokenizer):
     settings = replace(SHORT, max_steps=1, accumulation=2, clip=0.0, learning_rate=1e-3, warmup=0.0)
-    examples = examples_of(shop, tags=12, pairs=12)  # batches of 8 and of 4
+    examples = examples_of(shop, tags=12, queries=12)  # batches of 8 and of 4
     model = fresh(still_base, shop)
-    dataset = JointDataset(examples, tokenizer, {label: index for index, label in enumerate(model.labels)})
-    batches = list(JointBatches(dataset.lengths(), 12, (8, 8), settings.seed))
-    sizes = [sum(index >= 12 for index in batch) for batch in batches]
-    assert sorted(sizes) == [4, 8]
+    classes = {label: index for index, label in enumerate(model.labels)}
+    dataset = JointDataset(examples, tokenizer, classes, settings.seed)
+    settings = replace(settings, batch_size=round(8 * dataset.items_per_query()))
+    batches = [dataset.collate(one) for one in JointBatches(dataset.lengths(), 12, (8, 8), settings.seed)]
+    assert sorted(len(batch["query_ids"]) for batch in batches) == [4, 8]
+    counts = [batch_counts(batch) for batch in batches]
     total = torch.zeros(())
-    pieces = [(dataset.collate(batch)["tag_labels"] != -100).sum() for batch in batches]
-    for batch, pairs, tagged in zip(batches, sizes, pieces, strict=True):
-        losses = batch_losses(model, dataset.collate(batch), settings)
-        total = total + losses["pairs"] * pairs / 12 + losses["tags"] * tagged / sum(pieces)
+    for batch, count in zip(batches, counts, strict=True):
+        for name, loss in batch_losses(model, batch, settings).items():
+            weight = loss_weights(settings)[name]
+            total = total + weight * loss * count[name] / sum(one[name] for one in counts)
     total.backward()
     right = {name: one.grad for name, one in model.named_parameters()}
     seen = {}
@@ -192,8 +198,8 @@ def test_bf16_multiplies_in_bfloat16_and_answers_in_float32(shop, tiny_base, tok
             from endcap_export import losses
 
             right = losses.tag_loss
-            patch.setattr(losses, "tag_loss", lambda logits, labels, right=right, answers=answers: (
-                answers.append(logits.dtype), right(logits, labels))[1])  # fmt: skip
+            patch.setattr(losses, "tag_loss", lambda logits, *rest, right=right, answers=answers: (
+                answers.append(logits.dtype), right(logits, *rest))[1])  # fmt: skip
             run = train(model, tokenizer, examples_of(shop), replace(SHORT, max_steps=1, precision=precision))
         hook.remove()
         head.remove()

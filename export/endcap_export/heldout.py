@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
-import numpy.typing as npt
-import torch
 from endcap_rerank.tokenizer import QueryTokenizer
 
 from endcap_export.bio import TaggedQuery
@@ -16,6 +12,7 @@ from endcap_export.data import Judgment
 from endcap_export.evaluate import ranking_scores, tag_scores
 from endcap_export.model import TwoHeadBert
 from endcap_export.shop import Shop, texts_of
+from endcap_export.torch_encoder import TorchEncoder
 
 
 @dataclass(frozen=True)
@@ -42,31 +39,10 @@ class HeldOut:
 
         The model reads as it does in training: in bfloat16 where it trains so.
         """
-        encoder = ModelEncoder(model)
+        encoder = TorchEncoder(model)
         figures = {}
         if self.tagged:
             figures["held_f1"] = tag_scores(encoder, tokenizer, model.labels, self.tagged)["f1"]
         if ranked := ranking_scores(encoder, tokenizer, self.judgments, self.texts):
             figures["held_ndcg10"] = ranked["ndcg10"]
         return {**figures, "held": round(sum(figures.values()), 4)} if figures else {}
-
-
-class ModelEncoder:
-    """A model in training with the calls of an exported encoder."""
-
-    def __init__(self, model: TwoHeadBert) -> None:
-        self._model = model.eval()
-        self.dimension = int(getattr(model.config, "dimensions", None) or model.config.hidden_size)
-        # Texts are encoded by several threads; PyTorch has threads of its own for one batch at a time.
-        self._lock = threading.Lock()
-
-    def encode(
-        self, input_ids: npt.NDArray[np.int64], attention_mask: npt.NDArray[np.int64]
-    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-        """As an exported encoder does, in the precision of training."""
-        device = self._model.device
-        with self._lock, torch.no_grad():
-            embeddings, logits = self._model(
-                torch.from_numpy(input_ids).to(device), torch.from_numpy(attention_mask).to(device)
-            )
-            return embeddings.float().cpu().numpy(), logits.float().cpu().numpy()

@@ -17,7 +17,7 @@ from endcap_export.augment import Augmentation
 from endcap_export.base import Base, find_base, load_model, quiet, save_tokenizer
 from endcap_export.batches import Examples
 from endcap_export.checkpoints import last_checkpoint, remove_checkpoints
-from endcap_export.heldout import HeldOut, ModelEncoder
+from endcap_export.heldout import HeldOut
 from endcap_export.model import TwoHeadBert
 from endcap_export.normalization import parse_normalization
 from endcap_export.pairs import training_answers, with_hard_negatives
@@ -25,6 +25,7 @@ from endcap_export.processes import is_first
 from endcap_export.progress import Progress, silent
 from endcap_export.release import library_versions
 from endcap_export.shop import Shop, texts_of
+from endcap_export.torch_encoder import TorchEncoder
 from endcap_export.train import METRICS, TENSORBOARD, Run, Told, check_reporter, train
 from endcap_export.training_config import CONFIG, TrainingConfig, config_toml
 from endcap_export.training_settings import TrainingSettings
@@ -130,7 +131,7 @@ def train_encoder(
     if settings.hard_negatives:
         progress("negatives", 0, 1)
         answers = with_hard_negatives(
-            answers, texts, ModelEncoder(model), tokenizer, count=settings.hard_negatives, seed=settings.seed
+            answers, texts, TorchEncoder(model), tokenizer, count=settings.hard_negatives, seed=settings.seed
         )
         progress("negatives", 1, 1)
     changes = Augmentation(settings.typo, settings.case, settings.order)

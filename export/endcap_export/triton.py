@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, cast
 
-from endcap_rerank.errors import ReleaseError
+from endcap_rerank.admin_key import GRPC_HEADER, HEADER, admin_key
+from endcap_rerank.errors import InvalidInputError, ReleaseError
 from google.protobuf import text_format
 from google.protobuf.message import Message
 
 from endcap_export.generation import CONFIG, read_config
 
+TLS_VARIABLES = {
+    "root_certificates": "ENDCAP_TLS_CA",
+    "certificate_chain": "ENDCAP_TLS_CERT",
+    "private_key": "ENDCAP_TLS_KEY",
+}
+"""Environment variables of the PEM files for ``grpcs://``: whom to trust; with mutual TLS, who we are."""
+
 
 class _Control(Protocol):
-    def load_model(self, name: str) -> None: ...
+    def load_model(self, name: str, headers: Mapping[str, str] | None = None) -> None: ...
 
 
 def load_models(server: str, generation: Path, models: Sequence[str]) -> None:
@@ -24,7 +33,8 @@ def load_models(server: str, generation: Path, models: Sequence[str]) -> None:
     running one, then the ensemble moves over, then the old versions go.
 
     Args:
-        server: ``host:port`` of gRPC, or ``http://host:port``.
+        server: ``host:port`` of gRPC, ``grpcs://host:port`` with TLS (see ``TLS_VARIABLES``), or
+            ``http://host:port``. The key is that of the environment or of the generation's repository.
         generation: folder with the models' configs.
         models: names, ensembles last.
 
@@ -32,6 +42,7 @@ def load_models(server: str, generation: Path, models: Sequence[str]) -> None:
         ReleaseError: the server cannot be reached or refuses a model; the message is Triton's own.
     """
     control = _connect(server)
+    headers = _headers(server, generation.parent)
     configs = {name: read_config(generation / name / CONFIG) for name in models}
     steps = [name for name in models if configs[name].platform != "ensemble"]
     ensembles = [name for name in models if configs[name].platform == "ensemble"]
@@ -43,14 +54,14 @@ def load_models(server: str, generation: Path, models: Sequence[str]) -> None:
             beside.CopyFrom(configs[name])
             beside.version_policy.latest.num_versions = 2
             _write(generation / name / CONFIG, beside)
-            _load(control, name)
+            _load(control, name, headers)
         for name in ensembles:
-            _load(control, name)
+            _load(control, name, headers)
     finally:
         for name in steps:
             _write(generation / name / CONFIG, configs[name])
     for name in steps:
-        _load(control, name)
+        _load(control, name, headers)
 
 
 def _write(file: Path, config: Message) -> None:
@@ -60,11 +71,19 @@ def _write(file: Path, config: Message) -> None:
     draft.replace(file)
 
 
-def _load(control: _Control, name: str) -> None:
+def _headers(server: str, repository: Path) -> dict[str, str]:
+    """What opens the administration; nothing where no key is known: the server may need none."""
+    key = admin_key(repository)
+    if key is None:
+        return {}
+    return {HEADER if server.startswith("http://") else GRPC_HEADER: key}
+
+
+def _load(control: _Control, name: str, headers: Mapping[str, str]) -> None:
     from tritonclient.utils import InferenceServerException
 
     try:
-        control.load_model(name)
+        control.load_model(name, headers=headers)
     except (InferenceServerException, OSError) as error:
         raise ReleaseError(f"the server did not load {name!r}: {error}") from error
 
@@ -80,5 +99,20 @@ def _connect(server: str) -> _Control:
     else:
         import tritonclient.grpc
 
-        client = tritonclient.grpc.InferenceServerClient(server.removeprefix("grpc://"))
+        secure = server.startswith("grpcs://")
+        client = tritonclient.grpc.InferenceServerClient(
+            server.removeprefix("grpc://").removeprefix("grpcs://"),
+            ssl=secure,
+            **(_certificates() if secure else {}),
+        )
     return cast(_Control, client)
+
+
+def _certificates() -> dict[str, str]:
+    files = {
+        name: os.environ[variable] for name, variable in TLS_VARIABLES.items() if os.environ.get(variable)
+    }
+    for name, file in files.items():
+        if not Path(file).is_file():
+            raise InvalidInputError(TLS_VARIABLES[name], file, "a PEM file is expected")
+    return files

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,9 +16,6 @@ from endcap_rerank.tokenizer import QueryTokenizer
 
 from endcap_export.encoder import Encoder, OnnxEncoder, encode_texts
 from endcap_export.registry import MODELS, REGISTRY, RELEASES, current
-
-if TYPE_CHECKING:
-    from endcap_export.model import TwoHeadBert
 
 Floats = npt.NDArray[np.float32]
 
@@ -93,24 +90,6 @@ class Model:
         return vectors
 
 
-class TorchEncoder:
-    """A PyTorch model with the calls of an exported encoder."""
-
-    def __init__(self, model: TwoHeadBert) -> None:
-        self._model = model.eval()
-        self.dimension = int(getattr(model.config, "dimensions", None) or model.config.hidden_size)
-
-    def encode(
-        self, input_ids: npt.NDArray[np.int64], attention_mask: npt.NDArray[np.int64]
-    ) -> tuple[Floats, Floats]:
-        """Padded batch [B, T] to embeddings float32 [B, D] and logits float32 [B, T, L]."""
-        import torch
-
-        with torch.inference_mode():
-            embeddings, logits = self._model(torch.from_numpy(input_ids), torch.from_numpy(attention_mask))
-        return embeddings.numpy(), logits.numpy()
-
-
 def open_model(path: Path, precision: str = "int8") -> Model:
     """Open what is to be evaluated.
 
@@ -139,6 +118,7 @@ def open_model(path: Path, precision: str = "int8") -> Model:
         )
     if (path / _RECORD).is_file():
         _need_torch(f"{path} is a trained encoder in PyTorch")
+        from endcap_export.torch_encoder import TorchEncoder
         from endcap_export.trained import TrainedEncoder
 
         trained = TrainedEncoder.open(path)
@@ -169,6 +149,7 @@ def untuned(base: str, folder: Path) -> Model:
     """
     _need_torch("the untuned encoder runs in PyTorch")
     from endcap_export.base import find_base, load_model, save_tokenizer
+    from endcap_export.torch_encoder import TorchEncoder
     from endcap_export.trained import TrainedEncoder
 
     found = find_base(base)

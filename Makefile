@@ -7,7 +7,7 @@ EXTRAS ?= dev
 SERVING_PATHS := tests/client tests/rerank tests/backends tests/e2e tests/test_schema.py \
 	tests/endcap/test_launcher.py tests/endcap/test_launcher_installation.py
 
-.PHONY: setup demo serve test test-serving lint bench bench-diversify bench-encoder bench-load bench-quality bench-ranking bench-retrieval bench-stages clean
+.PHONY: docs image-packages image-rehearsal setup demo serve test test-serving lint bench bench-diversify bench-encoder bench-load bench-quality bench-ranking bench-retrieval bench-sdk bench-stages clean
 
 setup: $(VENV)/.ready ## install everything into .venv
 
@@ -39,7 +39,7 @@ lint: setup ## ruff and mypy
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy client/endcap_client rerank/endcap_rerank export/endcap_export endcap
 
-bench: bench-diversify bench-encoder bench-quality bench-ranking bench-retrieval bench-stages bench-load ## every benchmark; reports under build/reports
+bench: bench-diversify bench-encoder bench-quality bench-ranking bench-retrieval bench-sdk bench-stages bench-load ## every benchmark; reports under build/reports
 
 bench-diversify: setup ## the diversity strategies beside pyversity
 	$(BIN)/endcap bench diversify
@@ -56,11 +56,26 @@ bench-ranking: setup ## the next item beside other recommenders; personalization
 bench-retrieval: setup ## a million products, filters, updates
 	$(BIN)/endcap bench retrieval
 
+bench-sdk: setup ## the SDK beside bare tritonclient; deadlines, growth, a killed server
+	$(BIN)/endcap bench sdk
+
 bench-stages: setup
 	$(BIN)/endcap bench stages
 
 bench-load: setup ## 30 s of Locust against the demo server
 	$(BIN)/endcap bench load
+
+docs: setup ## the documentation as a site, build/site
+	$(BIN)/mkdocs build --strict
+
+image-packages: setup ## whether the images' packages are to be had for their Python and glibc
+	$(BIN)/pytest tests/test_dockerfile.py -k resolve
+
+image-rehearsal: build/demo/repository ## the CPU image's steps without a Docker engine: make image-rehearsal PYTHON=python3.12
+	$(BIN)/python deploy/rehearse.py --python $(PYTHON) --repository build/demo/repository
+
+build/demo/repository:
+	$(MAKE) demo
 
 clean: ## remove what the verbs above made
 	rm -rf build $(VENV) $(SERVING_VENV) .pytest_cache .mypy_cache .ruff_cache

@@ -9,36 +9,50 @@ Example:
 
 from endcap_client.async_client import AsyncClient
 from endcap_client.client import Client
+from endcap_client.connection import Tls
 from endcap_client.errors import (
     AccessDenied,
+    BufferFull,
+    CertificateError,
     ClientClosed,
     EndcapError,
+    FeedbackLost,
     IncompatibleServer,
     InvalidRequest,
+    Overloaded,
     ServerError,
     Timeout,
     Unavailable,
+    WrongProtocol,
 )
 from endcap_client.events import Event
+from endcap_client.fleet import ServerState
 from endcap_client.options import Filters, Options
 from endcap_client.results import Item, SearchResult, Tag
 
 __all__ = [
     "AccessDenied",
     "AsyncClient",
+    "BufferFull",
+    "CertificateError",
     "Client",
     "ClientClosed",
     "EndcapError",
     "Event",
+    "FeedbackLost",
     "Filters",
     "IncompatibleServer",
     "InvalidRequest",
     "Item",
     "Options",
+    "Overloaded",
     "SearchResult",
     "ServerError",
+    "ServerState",
     "Tag",
     "Timeout",
+    "Tls",
     "Unavailable",
+    "WrongProtocol",
 ]
 __version__ = "0.1.0"

@@ -8,48 +8,34 @@ from types import TracebackType
 from typing import Any, Self, TypeVar, Unpack
 
 from endcap_client import operations, schema
-from endcap_client.errors import ClientClosed, Timeout, Unavailable
+from endcap_client.base import BaseClient
+from endcap_client.calls_async import AsyncCalls
+from endcap_client.errors import EndcapError, FeedbackLost
 from endcap_client.events import Event
+from endcap_client.feedback_buffer import DEFAULT_BUFFER
+from endcap_client.feedback_stream_async import AsyncFeedbackStream
+from endcap_client.fleet import ServerState
 from endcap_client.operations import Operation
 from endcap_client.options import Options
 from endcap_client.results import SearchResult
-from endcap_client.transport import AsyncTransport, Target, connect_async, deadline
 
 T = TypeVar("T")
 
 
-class AsyncClient:
+class AsyncClient(BaseClient):
     """:class:`~endcap_client.client.Client` for asyncio: same arguments, same results, same errors.
 
     Belongs to the event loop of its first call; any number of tasks may call it at once. Cancelling a task
     cancels its call.
-
-    Args:
-        url: ``host:port``; by default port 8001 of localhost for gRPC and 8000 for HTTP.
-        protocol: ``"grpc"`` (default, faster) or ``"http"``.
-        timeout: deadline of a call in seconds; each method takes another one as ``timeout=``.
-        headers: sent with every call, e.g. an API key.
-
-    Raises:
-        InvalidRequest: an argument cannot be used. No connection is made before the first call.
 
     Example:
         >>> async with AsyncClient("localhost:8001") as shop:             # doctest: +SKIP
         ...     result = await shop.search("cordless drill", user="ada", k=5)
     """
 
-    def __init__(
-        self,
-        url: str | None = None,
-        protocol: str = "grpc",
-        *,
-        timeout: float = 5.0,
-        headers: Mapping[str, str] | None = None,
-    ) -> None:
-        self._target = Target.validated(url, protocol, timeout, headers)
-        # gRPC and aiohttp tie a connection to the running loop, and there may be none yet.
-        self._transport: AsyncTransport | None = None
-        self._closed = False
+    def _open(self) -> None:
+        self._calls = AsyncCalls(self._options)
+        self._streams: set[AsyncFeedbackStream] = set()
 
     async def search(
         self,
@@ -126,19 +112,43 @@ class AsyncClient:
         """See :meth:`Client.delete <endcap_client.client.Client.delete>`."""
         return sum([await self._run(operation, timeout) for operation in operations.delete(ids)])
 
+    def feedback_stream(self, *, max_buffer: int = DEFAULT_BUFFER) -> AsyncFeedbackStream:
+        """See :meth:`Client.feedback_stream <endcap_client.client.Client.feedback_stream>`.
+
+        Example:
+            >>> async with shop.feedback_stream() as feedback:            # doctest: +SKIP
+            ...     await feedback.add({"user": "ada", "item": "p-17", "event": "click"})
+        """
+        seconds = self._deadline(None)
+        stream = AsyncFeedbackStream(
+            self._store, max_buffer=max_buffer, timeout=seconds, closed=self._streams.discard
+        )
+        self._streams.add(stream)
+        return stream
+
     async def ready(self, *, timeout: float | None = None) -> bool:
         """See :meth:`Client.ready <endcap_client.client.Client.ready>`."""
-        seconds = self._deadline(timeout)
-        try:
-            return await self._connected().ready(schema.SEARCH, seconds)
-        except (Unavailable, Timeout):
-            return False
+        return await self._calls.ready(schema.SEARCH, self._deadline(timeout))
+
+    @property
+    def servers(self) -> tuple[ServerState, ...]:
+        """See :attr:`Client.servers <endcap_client.client.Client.servers>`."""
+        return self._calls.fleet.states()
 
     async def close(self) -> None:
-        """Give up the connections. Closing twice is fine."""
-        transport, self._transport, self._closed = self._transport, None, True
-        if transport is not None:
-            await transport.close()
+        """See :meth:`Client.close <endcap_client.client.Client.close>`."""
+        if self._closed:
+            return
+        failures: list[tuple[Event, EndcapError]] = []
+        for stream in list(self._streams):
+            try:
+                await stream.close()
+            except FeedbackLost as lost:
+                failures += lost.failures
+        self._closed = True
+        await self._calls.close()
+        if failures:
+            raise FeedbackLost(failures)
 
     async def __aenter__(self) -> Self:
         return self
@@ -148,21 +158,12 @@ class AsyncClient:
     ) -> None:
         await self.close()
 
-    def __repr__(self) -> str:
-        return f"AsyncClient({self._target.url!r}, {self._target.protocol!r})"
-
     async def _run(self, operation: Operation[T], timeout: float | None) -> T:
         seconds = self._deadline(timeout)
         start = perf_counter()
-        answer = await self._connected().infer(operation, seconds)
+        answer = await self._calls.infer(operation, seconds)
         return operation.read(answer, perf_counter() - start)
 
-    def _deadline(self, timeout: float | None) -> float:
-        if self._closed:
-            raise ClientClosed(f"{self!r} is closed")
-        return self._target.timeout if timeout is None else deadline(timeout)
-
-    def _connected(self) -> AsyncTransport:
-        if self._transport is None:
-            self._transport = connect_async(self._target)
-        return self._transport
+    async def _store(self, events: Sequence[Event], timeout: float) -> None:
+        for operation in operations.feedback(events):
+            await self._run(operation, timeout)

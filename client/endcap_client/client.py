@@ -8,48 +8,39 @@ from types import TracebackType
 from typing import Any, Self, TypeVar, Unpack
 
 from endcap_client import operations, schema
-from endcap_client.errors import ClientClosed, Timeout, Unavailable
+from endcap_client.base import BaseClient
+from endcap_client.calls import Calls
+from endcap_client.errors import EndcapError, FeedbackLost
 from endcap_client.events import Event
+from endcap_client.feedback_buffer import DEFAULT_BUFFER
+from endcap_client.feedback_stream import FeedbackStream
+from endcap_client.fleet import ServerState
 from endcap_client.operations import Operation
 from endcap_client.options import Options
 from endcap_client.results import SearchResult
-from endcap_client.transport import Target, connect, deadline
 
 T = TypeVar("T")
 
 
-class Client:
-    """Talks to one Endcap server. Make one, keep it, share it.
+class Client(BaseClient):
+    """Talks to Endcap, on one server or several. Make one, keep it, share it.
 
-    Thread-safe: any number of threads may call any method at once (gRPC: one channel; HTTP: a connection
-    per call in flight). After ``fork()`` make a new one in the child. It starts no threads of its own.
+    The arguments are those of :class:`~endcap_client.base.BaseClient`.
 
-    Args:
-        url: ``host:port``; by default port 8001 of localhost for gRPC and 8000 for HTTP.
-        protocol: ``"grpc"`` (default, faster) or ``"http"``.
-        timeout: deadline of a call in seconds; each method takes another one as ``timeout=``.
-        headers: sent with every call, e.g. an API key.
-
-    Raises:
-        InvalidRequest: an argument cannot be used. No connection is made before the first call.
+    Thread-safe: any number of threads may call any method at once (gRPC: one channel to each server; HTTP:
+    a connection per call in flight). After ``fork()`` make a new one in the child. It starts threads only for
+    a feedback stream and, with ``hedge_after``, for calls in flight; none is left after :meth:`close`.
 
     Example:
         >>> with Client("localhost:8001") as shop:                        # doctest: +SKIP
         ...     for item in shop.search("cordless drill", user="ada", k=5, filters={"price_max": 100}):
         ...         print(item.id, item.score)
+        >>> shop = Client(["a:8001", "b:8001"], api_key="…", tls=True)    # doctest: +SKIP
     """
 
-    def __init__(
-        self,
-        url: str | None = None,
-        protocol: str = "grpc",
-        *,
-        timeout: float = 5.0,
-        headers: Mapping[str, str] | None = None,
-    ) -> None:
-        self._target = Target.validated(url, protocol, timeout, headers)
-        self._transport = connect(self._target)
-        self._closed = False
+    def _open(self) -> None:
+        self._calls = Calls(self._options)
+        self._streams: set[FeedbackStream] = set()
 
     def search(
         self,
@@ -201,23 +192,60 @@ class Client:
         """
         return sum([self._run(operation, timeout) for operation in operations.delete(ids)])
 
-    def ready(self, *, timeout: float | None = None) -> bool:
-        """Whether the server answers searches. False, not an error, while nobody answers at all.
+    def feedback_stream(self, *, max_buffer: int = DEFAULT_BUFFER) -> FeedbackStream:
+        """A buffer of events that a thread sends in batches, so that no shopper waits for :meth:`feedback`.
+
+        When the buffer is full, ``add`` waits for room and then raises ``BufferFull``. Leaving the ``with``
+        block sends what waits; what could not be stored comes back in ``FeedbackLost``.
+
+        Args:
+            max_buffer: how many events may wait.
 
         Raises:
-            AccessDenied, IncompatibleServer: waiting would not help.
+            InvalidRequest: ``max_buffer`` is below 1.
+
+        Example:
+            >>> with shop.feedback_stream(max_buffer=1000) as feedback:   # doctest: +SKIP
+            ...     feedback.add({"user": "ada", "item": "p-17", "event": "click"})
         """
-        seconds = self._deadline(timeout)
-        try:
-            return self._transport.ready(schema.SEARCH, seconds)
-        except (Unavailable, Timeout):
-            return False
+        seconds = self._deadline(None)
+        stream = FeedbackStream(
+            self._store, max_buffer=max_buffer, timeout=seconds, closed=self._streams.discard
+        )
+        self._streams.add(stream)
+        return stream
+
+    def ready(self, *, timeout: float | None = None) -> bool:
+        """Whether a server answers searches. False, not an error, while nobody answers at all.
+
+        Raises:
+            AccessDenied, IncompatibleServer, CertificateError: waiting would not help.
+        """
+        return self._calls.ready(schema.SEARCH, self._deadline(timeout))
+
+    @property
+    def servers(self) -> tuple[ServerState, ...]:
+        """Every server as this client sees it: its circuit and the calls in flight."""
+        return self._calls.fleet.states()
 
     def close(self) -> None:
-        """Give up the connections. Closing twice is fine."""
-        if not self._closed:
-            self._closed = True
-            self._transport.close()
+        """Close open feedback streams and give up the connections. Closing twice is fine.
+
+        Raises:
+            FeedbackLost: events of a feedback stream were not stored.
+        """
+        if self._closed:
+            return
+        failures: list[tuple[Event, EndcapError]] = []
+        for stream in list(self._streams):
+            try:
+                stream.close()
+            except FeedbackLost as lost:
+                failures += lost.failures
+        self._closed = True
+        self._calls.close()
+        if failures:
+            raise FeedbackLost(failures)
 
     def __enter__(self) -> Self:
         return self
@@ -227,16 +255,12 @@ class Client:
     ) -> None:
         self.close()
 
-    def __repr__(self) -> str:
-        return f"Client({self._target.url!r}, {self._target.protocol!r})"
-
     def _run(self, operation: Operation[T], timeout: float | None) -> T:
         seconds = self._deadline(timeout)
         start = perf_counter()
-        answer = self._transport.infer(operation, seconds)
+        answer = self._calls.infer(operation, seconds)
         return operation.read(answer, perf_counter() - start)
 
-    def _deadline(self, timeout: float | None) -> float:
-        if self._closed:
-            raise ClientClosed(f"{self!r} is closed")
-        return self._target.timeout if timeout is None else deadline(timeout)
+    def _store(self, events: Sequence[Event], timeout: float) -> None:
+        for operation in operations.feedback(events):
+            self._run(operation, timeout)

@@ -1,51 +1,77 @@
-"""gRPC for asyncio, on ``tritonclient.grpc.aio``."""
+"""gRPC for asyncio, on the stubs of ``tritonclient``."""
 
 from __future__ import annotations
 
 import asyncio
 from typing import Any
 
-from tritonclient.grpc.aio import InferenceServerClient
-from tritonclient.utils import InferenceServerException
+import grpc
+import grpc.aio
+from tritonclient.grpc import service_pb2, service_pb2_grpc
 
-from endcap_client.grpc_channel import CHANNEL_ARGUMENTS, error_of, request_inputs, requested_outputs
+from endcap_client.connection import ClientOptions
+from endcap_client.diagnosis import diagnosis, unexplained
+from endcap_client.errors import EndcapError
+from endcap_client.grpc_channel import channel_arguments, credentials_of, error_of, metadata_of
+from endcap_client.grpc_codec import decode_answer, encode_request
 from endcap_client.operations import Answer, Operation
-from endcap_client.transport import Target
+from endcap_client.tracing import propagation
 
 
 class AsyncGrpcTransport:
-    """One channel on the running event loop."""
+    """One channel to one server on the running event loop."""
 
-    def __init__(self, target: Target) -> None:
-        self._url = target.url
-        self._headers = dict(target.headers) or None
-        self._client = InferenceServerClient(target.url, channel_args=CHANNEL_ARGUMENTS)
+    def __init__(self, url: str, options: ClientOptions) -> None:
+        self._url = url
+        self._options = options
+        self._metadata = metadata_of(options)
+        self._trace = propagation()
+        credentials = credentials_of(options)
+        arguments = channel_arguments(options)
+        self._channel = (
+            grpc.aio.insecure_channel(url, arguments)
+            if credentials is None
+            else grpc.aio.secure_channel(url, credentials, arguments)
+        )
+        self._stub = service_pb2_grpc.GRPCInferenceServiceStub(self._channel)
 
     async def infer(self, operation: Operation[Any], timeout: float) -> Answer:
         """See :class:`~endcap_client.transport.AsyncTransport`."""
         try:
-            result = await self._client.infer(
-                operation.model,
-                request_inputs(operation),
-                outputs=requested_outputs(operation.outputs),
-                headers=self._headers,
-                client_timeout=timeout,
+            response = await self._stub.ModelInfer(
+                encode_request(operation), timeout=timeout, metadata=self._headers()
             )
-        except InferenceServerException as error:
-            raise await asyncio.to_thread(error_of, error, self._url) from error
-        answer: Answer = result.as_numpy
-        return answer
+        except grpc.RpcError as error:
+            raise error_of(error, self._url) from error
+        return decode_answer(response, self._url).get
 
     async def ready(self, model: str, timeout: float) -> bool:
         """See :class:`~endcap_client.transport.AsyncTransport`."""
+        metadata = self._headers()
         try:
-            return bool(
-                await self._client.is_server_ready(headers=self._headers, client_timeout=timeout)
-                and await self._client.is_model_ready(model, headers=self._headers, client_timeout=timeout)
+            server = await self._stub.ServerReady(
+                service_pb2.ServerReadyRequest(), timeout=timeout, metadata=metadata
             )
-        except InferenceServerException as error:
-            raise await asyncio.to_thread(error_of, error, self._url) from error
+            if not server.ready:
+                return False
+            answer = await self._stub.ModelReady(
+                service_pb2.ModelReadyRequest(name=model), timeout=timeout, metadata=metadata
+            )
+            return bool(answer.ready)
+        except grpc.RpcError as error:
+            raise error_of(error, self._url) from error
+
+    async def explain(self, error: EndcapError, timeout: float) -> EndcapError:
+        """See :class:`~endcap_client.transport.AsyncTransport`."""
+        if not unexplained(error):
+            return error
+        return await asyncio.to_thread(diagnosis, self._url, self._options, timeout) or error
 
     async def close(self) -> None:
         """Close the channel."""
-        await self._client.close()
+        await self._channel.close()
+
+    def _headers(self) -> tuple[tuple[str, str], ...]:
+        if self._trace is None:
+            return self._metadata
+        return (*self._metadata, *self._trace().items())

@@ -1,58 +1,61 @@
-"""What both gRPC transports share: channel settings and how a request is put together."""
+"""What both gRPC transports share: channel settings, credentials and errors."""
 
 from __future__ import annotations
 
-import socket
-from functools import cache
+from pathlib import Path
 from typing import Any
 
-from tritonclient.grpc import InferInput, InferRequestedOutput
-from tritonclient.utils import InferenceServerException
+import grpc
 
-from endcap_client.errors import EndcapError, IncompatibleServer
+from endcap_client.connection import ClientOptions
+from endcap_client.errors import EndcapError
 from endcap_client.failures import error_from
-from endcap_client.operations import Operation
-
-CHANNEL_ARGUMENTS: list[tuple[str, int]] = [
-    ("grpc.max_send_message_length", -1),
-    ("grpc.max_receive_message_length", -1),
-    # gRPC waits up to two minutes between attempts by default; a restarted server is back in seconds.
-    ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.min_reconnect_backoff_ms", 1000),
-    ("grpc.max_reconnect_backoff_ms", 2000),
-]
+from endcap_client.tls import context_of
 
 
-def request_inputs(operation: Operation[Any]) -> list[Any]:
-    """The inputs as tritonclient takes them."""
-    inputs = []
-    for name, datatype, values in operation.inputs:
-        tensor = InferInput(name, values.shape, datatype)
-        tensor.set_data_from_numpy(values)
-        inputs.append(tensor)
-    return inputs
+def channel_arguments(options: ClientOptions) -> list[tuple[str, int]]:
+    """gRPC's settings of a channel."""
+    arguments = [
+        ("grpc.max_send_message_length", -1),
+        ("grpc.max_receive_message_length", -1),
+        # gRPC waits up to two minutes between attempts by default; a restarted server is back in seconds.
+        ("grpc.initial_reconnect_backoff_ms", 100),
+        ("grpc.max_reconnect_backoff_ms", 2000),
+        # Despite its name also how long an attempt to connect may take.
+        ("grpc.min_reconnect_backoff_ms", max(1, round(options.connect_timeout * 1000))),
+    ]
+    if options.keep_alive is not None:
+        arguments += [
+            ("grpc.keepalive_time_ms", max(1, round(options.keep_alive * 1000))),
+            ("grpc.keepalive_timeout_ms", max(1, round(options.connect_timeout * 1000))),
+            ("grpc.keepalive_permit_without_calls", 1),
+            ("grpc.http2.max_pings_without_data", 0),
+        ]
+    return arguments
 
 
-@cache
-def requested_outputs(names: tuple[str, ...]) -> list[Any]:
-    """The outputs as tritonclient takes them. It copies them into each request, so they can be shared."""
-    return [InferRequestedOutput(name) for name in names]
+def credentials_of(options: ClientOptions) -> grpc.ChannelCredentials | None:
+    """The credentials of a TLS channel; None for a plain one.
+
+    Raises:
+        InvalidRequest: a file holds no certificate or key.
+    """
+    tls = options.tls
+    if tls is None:
+        return None
+    # gRPC reports a file that it cannot read as a server that it cannot reach.
+    context_of(tls)
+    ca, key, certificate = (
+        None if file is None else Path(file).read_bytes() for file in (tls.ca, tls.key, tls.certificate)
+    )
+    return grpc.ssl_channel_credentials(ca, key, certificate)
 
 
-def error_of(failure: InferenceServerException, url: str) -> EndcapError:
-    """The SDK's error for a failed gRPC call."""
-    message = failure.message() or ""
-    # A server that hangs up while gRPC says hello: gRPC cannot tell why, a line of HTTP/1.1 can.
-    if "failed to connect" in message and "Socket closed" in message and _speaks_http1(url):
-        return IncompatibleServer(f"{url}: speaks HTTP/1.1, not gRPC; is it the port of another protocol?")
-    return error_from(failure.status(), message, url=url)
+def metadata_of(options: ClientOptions) -> tuple[tuple[str, str], ...]:
+    """The headers as gRPC takes them."""
+    return tuple(options.headers.items())
 
 
-def _speaks_http1(url: str, timeout: float = 0.2) -> bool:
-    host, _, port = url.rpartition(":")
-    try:
-        with socket.create_connection((host.strip("[]"), int(port)), timeout) as connection:
-            connection.sendall(f"GET / HTTP/1.1\r\nHost: {url}\r\nConnection: close\r\n\r\n".encode())
-            return connection.recv(7) == b"HTTP/1."
-    except OSError:
-        return False
+def error_of(failure: Any, url: str) -> EndcapError:
+    """The SDK's error for a failed gRPC call (a ``grpc.RpcError`` with a status)."""
+    return error_from(failure.code().name, failure.details(), url=url)

@@ -1,50 +1,106 @@
-"""Blocking gRPC, on ``tritonclient.grpc``."""
+"""Blocking gRPC, on the stubs of ``tritonclient``."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-from tritonclient.grpc import InferenceServerClient
-from tritonclient.utils import InferenceServerException
+import grpc
+from tritonclient.grpc import service_pb2, service_pb2_grpc
 
-from endcap_client.grpc_channel import CHANNEL_ARGUMENTS, error_of, request_inputs, requested_outputs
+from endcap_client.connection import ClientOptions
+from endcap_client.diagnosis import diagnosis, unexplained
+from endcap_client.errors import EndcapError
+from endcap_client.grpc_channel import channel_arguments, credentials_of, error_of, metadata_of
+from endcap_client.grpc_codec import decode_answer, encode_request
 from endcap_client.operations import Answer, Operation
-from endcap_client.transport import Target
+from endcap_client.tracing import propagation
 
 
 class GrpcTransport:
-    """One channel, shared by every thread that uses the client."""
+    """One channel to one server, shared by every thread that uses the client."""
 
-    def __init__(self, target: Target) -> None:
-        self._url = target.url
-        self._headers = dict(target.headers) or None
-        self._client = InferenceServerClient(target.url, channel_args=CHANNEL_ARGUMENTS)
+    def __init__(self, url: str, options: ClientOptions) -> None:
+        self._url = url
+        self._options = options
+        self._metadata = metadata_of(options)
+        self._trace = propagation()
+        credentials = credentials_of(options)
+        arguments = channel_arguments(options)
+        self._channel = (
+            grpc.insecure_channel(url, arguments)
+            if credentials is None
+            else grpc.secure_channel(url, credentials, arguments)
+        )
+        self._stub = service_pb2_grpc.GRPCInferenceServiceStub(self._channel)
 
     def infer(self, operation: Operation[Any], timeout: float) -> Answer:
         """See :class:`~endcap_client.transport.Transport`."""
         try:
-            result = self._client.infer(
-                operation.model,
-                request_inputs(operation),
-                outputs=requested_outputs(operation.outputs),
-                headers=self._headers,
-                client_timeout=timeout,
+            response = self._stub.ModelInfer(
+                encode_request(operation), timeout=timeout, metadata=self._headers()
             )
-        except InferenceServerException as error:
+        except grpc.RpcError as error:
             raise error_of(error, self._url) from error
-        answer: Answer = result.as_numpy
-        return answer
+        return decode_answer(response, self._url).get
+
+    def begin(self, operation: Operation[Any], timeout: float, done: Callable[[], None]) -> PendingGrpc:
+        """See :class:`~endcap_client.transport.Transport`."""
+        call = self._stub.ModelInfer.future(
+            encode_request(operation), timeout=timeout, metadata=self._headers()
+        )
+        call.add_done_callback(lambda _: done())
+        return PendingGrpc(call, self._url)
 
     def ready(self, model: str, timeout: float) -> bool:
         """See :class:`~endcap_client.transport.Transport`."""
+        metadata = self._headers()
         try:
-            return bool(
-                self._client.is_server_ready(headers=self._headers, client_timeout=timeout)
-                and self._client.is_model_ready(model, headers=self._headers, client_timeout=timeout)
+            server = self._stub.ServerReady(
+                service_pb2.ServerReadyRequest(), timeout=timeout, metadata=metadata
             )
-        except InferenceServerException as error:
+            if not server.ready:
+                return False
+            answer = self._stub.ModelReady(
+                service_pb2.ModelReadyRequest(name=model), timeout=timeout, metadata=metadata
+            )
+            return bool(answer.ready)
+        except grpc.RpcError as error:
             raise error_of(error, self._url) from error
+
+    def explain(self, error: EndcapError, timeout: float) -> EndcapError:
+        """See :class:`~endcap_client.transport.Transport`."""
+        return (unexplained(error) and diagnosis(self._url, self._options, timeout)) or error
 
     def close(self) -> None:
         """Close the channel."""
-        self._client.close()
+        self._channel.close()
+
+    def _headers(self) -> tuple[tuple[str, str], ...]:
+        if self._trace is None:
+            return self._metadata
+        return (*self._metadata, *self._trace().items())
+
+
+class PendingGrpc:
+    """A call in flight. See :class:`~endcap_client.transport.Pending`."""
+
+    def __init__(self, call: Any, url: str) -> None:
+        self._call = call
+        self._url = url
+
+    def finished(self) -> bool:
+        """Whether :meth:`result` will not wait."""
+        return bool(self._call.done())
+
+    def result(self) -> Answer:
+        """The answer, or the error."""
+        try:
+            response = self._call.result()
+        except grpc.RpcError as error:
+            raise error_of(error, self._url) from error
+        return decode_answer(response, self._url).get
+
+    def cancel(self) -> None:
+        """Give the call up; the server is told."""
+        self._call.cancel()

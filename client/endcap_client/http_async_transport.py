@@ -1,70 +1,113 @@
-"""HTTP for asyncio, on ``tritonclient.http.aio`` (aiohttp).
-
-Importing it imports gevent, as a part of ``tritonclient.http``; none of it runs.
-"""
+"""HTTP for asyncio, on aiohttp."""
 
 from __future__ import annotations
 
 import asyncio
+import ssl
 from typing import Any
 
 import aiohttp
-from tritonclient.http import InferInput, InferRequestedOutput
-from tritonclient.http.aio import InferenceServerClient
-from tritonclient.utils import InferenceServerException
 
-from endcap_client.errors import IncompatibleServer, Unavailable
+from endcap_client.connection import ClientOptions
+from endcap_client.diagnosis import diagnosis, tls_error, unexplained
+from endcap_client.errors import EndcapError, Unavailable, WrongProtocol
 from endcap_client.failures import error_from, timeout_of
+from endcap_client.http_codec import HEADER_LENGTH, decode_answer, encode_request, error_text
 from endcap_client.operations import Answer, Operation
-from endcap_client.transport import Target
+from endcap_client.tls import context_of
+from endcap_client.tracing import propagation
 
 
 class AsyncHttpTransport:
-    """One aiohttp session on the running event loop."""
+    """One aiohttp session to one server on the running event loop."""
 
-    def __init__(self, target: Target) -> None:
-        self._url = target.url
-        self._headers = dict(target.headers) or None
-        # Each call has its own deadline below.
-        self._client = InferenceServerClient(target.url, conn_timeout=None)
+    def __init__(self, url: str, options: ClientOptions) -> None:
+        self._url = url
+        self._options = options
+        self._headers = dict(options.headers)
+        self._trace = propagation()
+        context = None if options.tls is None else context_of(options.tls)
+        self._base = f"{'http' if context is None else 'https'}://{url}"
+        self._session = aiohttp.ClientSession(
+            # The SDK bounds nothing but time: no limit on connections, each call has its own deadline.
+            connector=aiohttp.TCPConnector(limit=0, ssl=True if context is None else context),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=options.connect_timeout),
+            auto_decompress=False,
+        )
 
     async def infer(self, operation: Operation[Any], timeout: float) -> Answer:
         """See :class:`~endcap_client.transport.AsyncTransport`."""
-        inputs = []
-        for name, datatype, values in operation.inputs:
-            tensor = InferInput(name, list(values.shape), datatype)
-            tensor.set_data_from_numpy(values)
-            inputs.append(tensor)
-        outputs = [InferRequestedOutput(name) for name in operation.outputs]
-        result = await self._call(
-            self._client.infer(operation.model, inputs, outputs=outputs, headers=self._headers), timeout
-        )
-        answer: Answer = result.as_numpy
-        return answer
+        body, header_length = encode_request(operation)
+        headers = {HEADER_LENGTH: str(header_length), "Content-Type": "application/octet-stream"}
+        path = f"/v2/models/{operation.model}/infer"
+        status, reason, answer, length = await self._exchange("POST", path, body, headers, timeout)
+        if status != 200:
+            raise error_from(str(status), error_text(answer) or reason, url=self._url)
+        return decode_answer(answer, length, self._url).get
 
     async def ready(self, model: str, timeout: float) -> bool:
         """See :class:`~endcap_client.transport.AsyncTransport`."""
-        return bool(
-            await self._call(self._client.is_server_ready(headers=self._headers), timeout)
-            and await self._call(self._client.is_model_ready(model, headers=self._headers), timeout)
-        )
+        for path in ("/v2/health/ready", f"/v2/models/{model}/ready"):
+            status, reason, answer, _ = await self._exchange("GET", path, None, {}, timeout)
+            if status in (401, 403):
+                raise error_from(str(status), error_text(answer) or reason, url=self._url)
+            if status != 200:
+                return False
+        return True
+
+    async def explain(self, error: EndcapError, timeout: float) -> EndcapError:
+        """See :class:`~endcap_client.transport.AsyncTransport`."""
+        if not unexplained(error):
+            return error
+        return await asyncio.to_thread(diagnosis, self._url, self._options, timeout) or error
 
     async def close(self) -> None:
         """Close the session and its connections."""
-        await self._client.close()
+        await self._session.close()
 
-    async def _call(self, call: Any, timeout: float) -> Any:
+    async def _exchange(
+        self, method: str, path: str, body: bytes | None, headers: dict[str, str], timeout: float
+    ) -> tuple[int, str, bytes, str | None]:
+        # A compressed answer of a few kilobytes costs more time than it saves.
+        headers = {"Accept-Encoding": "identity", **self._headers, **headers}
+        if self._trace is not None:
+            headers.update(self._trace())
+        url = self._base + path
         try:
-            async with asyncio.timeout(timeout):
-                return await call
+            async with (
+                asyncio.timeout(timeout),
+                self._session.request(
+                    method, url, data=body, headers=headers, allow_redirects=False
+                ) as response,
+            ):
+                answer = await response.read()
+                return response.status, response.reason or "", answer, response.headers.get(HEADER_LENGTH)
+        except aiohttp.ServerTimeoutError as error:
+            raise Unavailable(f"{self._url}: {error}", may_have_run=False) from error
         except TimeoutError:
             raise timeout_of(self._url) from None
-        except InferenceServerException as error:
-            raise error_from(error.status(), error.message(), url=self._url) from error
-        except aiohttp.ClientConnectionError as error:
+        except aiohttp.ClientConnectorCertificateError as error:
+            raise _tls_failure(error.certificate_error, self._url) from error
+        except aiohttp.ClientConnectorError as error:
+            if isinstance(error.os_error, ssl.SSLError):
+                raise _tls_failure(error.os_error, self._url) from error
+            raise Unavailable(f"{self._url}: {error.os_error}", may_have_run=False) from error
+        except (aiohttp.ClientConnectionError, ssl.SSLError) as error:
+            cause = error if isinstance(error, ssl.SSLError) else error.__cause__ or error.__context__
+            if isinstance(cause, ssl.SSLError):
+                raise tls_error(cause, self._url) from error
             raise Unavailable(f"{self._url}: {error}") from error
-        except (aiohttp.ClientError, ValueError, KeyError, TypeError) as error:
-            # tritonclient lets the errors of a parser through when the answer is not Triton's.
-            raise IncompatibleServer(
-                f"{self._url}: no Triton over HTTP ({error!r}); is it the port of another protocol?"
+        except (aiohttp.ClientError, ValueError) as error:
+            if "\\x15\\x03" in str(error):
+                raise WrongProtocol(
+                    f"{self._url}: speaks TLS; connect with tls=True or tls=Tls(ca=…)"
+                ) from error
+            raise WrongProtocol(
+                f"{self._url}: does not speak HTTP ({error!r:.200}); HTTP is usually at port 8000"
             ) from error
+
+
+def _tls_failure(error: Exception, url: str) -> EndcapError:
+    if isinstance(error, ssl.SSLError):
+        return tls_error(error, url)
+    return Unavailable(f"{url}: {error}", may_have_run=False)

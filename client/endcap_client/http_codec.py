@@ -11,12 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from endcap_client.errors import IncompatibleServer
+from endcap_client.errors import IncompatibleServer, WrongProtocol
 from endcap_client.operations import Array, Operation
+from endcap_client.tensors import DTYPES, pack, unpack
 
 HEADER_LENGTH = "Inference-Header-Content-Length"
-
-_DTYPES: dict[str, Any] = {"INT32": np.int32, "INT64": np.int64, "FP32": np.float32, "FP64": np.float64}
 
 
 def encode_request(operation: Operation[Any]) -> tuple[bytes, int]:
@@ -24,7 +23,7 @@ def encode_request(operation: Operation[Any]) -> tuple[bytes, int]:
     inputs = []
     payload = []
     for name, datatype, values in operation.inputs:
-        data = _pack(values) if datatype == "BYTES" else values.tobytes()
+        data = pack(values, datatype)
         payload.append(data)
         inputs.append(
             {
@@ -39,48 +38,40 @@ def encode_request(operation: Operation[Any]) -> tuple[bytes, int]:
     return b"".join((header, *payload)), len(header)
 
 
-def decode_answer(body: bytes, header_length: str | None) -> dict[str, Array]:
+def decode_answer(body: bytes, header_length: str | None, url: str) -> dict[str, Array]:
     """The output tensors by name.
 
     Raises:
+        WrongProtocol: the body is no JSON at all: an ordinary web server.
         IncompatibleServer: the body is not in Triton's format.
     """
     try:
         length = len(body) if header_length is None else int(header_length)
         header = json.loads(body[:length])
+    except ValueError as error:
+        raise WrongProtocol(
+            f"{url}: the answer is not an inference response; is it the port of another server?"
+        ) from error
+    try:
         view = memoryview(body)[length:]
         tensors = {}
         for output in header["outputs"]:
             size = output.get("parameters", {}).get("binary_data_size")
             if size is None:
-                values = np.array(output["data"], _DTYPES.get(output["datatype"], np.object_))
+                data = np.array(output["data"], DTYPES.get(output["datatype"], np.object_))
+                tensors[output["name"]] = data.reshape(output["shape"])
             else:
-                values = _unpack(view[:size], output["datatype"])
+                tensors[output["name"]] = unpack(view[:size], output["datatype"], output["shape"])
                 view = view[size:]
-            tensors[output["name"]] = values.reshape(output["shape"])
     except (ValueError, KeyError, TypeError, AttributeError, struct.error) as error:
-        raise IncompatibleServer(f"the answer is not an inference response ({error!r})") from error
+        raise IncompatibleServer(f"{url}: the answer is not an inference response ({error!r})") from error
     return tensors
 
 
-def _pack(values: Array) -> bytes:
-    parts = []
-    for value in values.ravel().tolist():
-        parts.append(len(value).to_bytes(4, "little"))
-        parts.append(value)
-    return b"".join(parts)
-
-
-def _unpack(data: memoryview, datatype: str) -> Array:
-    if datatype != "BYTES":
-        return np.frombuffer(data, _DTYPES[datatype])
-    strings = []
-    at = 0
-    while at < len(data):
-        (length,) = struct.unpack_from("<I", data, at)
-        at += 4
-        strings.append(bytes(data[at : at + length]))
-        at += length
-    array = np.empty(len(strings), np.object_)
-    array[:] = strings
-    return array
+def error_text(body: bytes) -> str | None:
+    """Triton's ``{"error": "…"}``, or the text as it is."""
+    text = body.decode("utf-8", "replace")
+    try:
+        return str(json.loads(text)["error"])
+    except (ValueError, KeyError, TypeError):
+        return text.strip() or None

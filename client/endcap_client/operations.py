@@ -42,6 +42,16 @@ class Operation(Generic[T]):
     outputs: tuple[str, ...]
     read: Callable[[Answer, float], T]
 
+    @property
+    def repeatable(self) -> bool:
+        """Whether it may be sent again when nobody knows whether it ran."""
+        return self.model in schema.REPEATABLE
+
+    @property
+    def hedgeable(self) -> bool:
+        """Whether it may run twice at the same time."""
+        return self.model in schema.READS
+
 
 def search(
     queries: Sequence[str],

@@ -1,7 +1,7 @@
 """Names and dtypes of the tensors that the SDK sends and reads.
 
 The SDK is installed without the server's packages, so it carries its own copy;
-``tests/client/test_schema.py`` holds it against ``endcap_rerank.schema``.
+``tests/client/test_client_schema.py`` holds it against ``endcap_rerank.schema``.
 """
 
 from __future__ import annotations
@@ -48,3 +48,9 @@ RANKING_OUTPUTS: Final = {
 DEFAULT_K: Final = 10
 MAX_BATCH: Final = {SEARCH: 32, RECOMMEND: 32, FEEDBACK: 256, CATALOG: 32}
 """Most rows the SDK puts into one request by model; longer lists are sent in several."""
+
+READS: Final = frozenset({SEARCH, RECOMMEND})
+"""Models that change nothing: a call may be sent twice at the same time."""
+REPEATABLE: Final = frozenset({SEARCH, RECOMMEND, FEEDBACK})
+"""Models whose calls may be sent again when nobody knows whether they ran. An event has an id and is stored
+once. A product's last write wins, so that a late repetition could undo what somebody else wrote meanwhile."""

@@ -1,17 +1,26 @@
-"""What a transport does, and which one a client gets."""
+"""What a transport does, and which one a server gets."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from collections.abc import Callable
+from typing import Any, Protocol
 
-from endcap_client.errors import InvalidRequest
+from endcap_client.connection import ClientOptions
+from endcap_client.errors import EndcapError
 from endcap_client.operations import Answer, Operation
 
-Channel = Literal["grpc", "http"]
 
-_DEFAULT_PORTS = {"grpc": 8001, "http": 8000}
+class Pending(Protocol):
+    """A call in flight."""
+
+    def finished(self) -> bool:
+        """Whether :meth:`result` will not wait."""
+
+    def result(self) -> Answer:
+        """The answer, or the error; waits for it."""
+
+    def cancel(self) -> None:
+        """Give the call up."""
 
 
 class Transport(Protocol):
@@ -20,15 +29,21 @@ class Transport(Protocol):
     def infer(self, operation: Operation[Any], timeout: float) -> Answer:
         """The answer of a model, or an error after at most ``timeout`` seconds."""
 
+    def begin(self, operation: Operation[Any], timeout: float, done: Callable[[], None]) -> Pending:
+        """Send a request without waiting; ``done`` is called when it has ended, from any thread."""
+
     def ready(self, model: str, timeout: float) -> bool:
         """Whether the server and the model take requests."""
+
+    def explain(self, error: EndcapError, timeout: float) -> EndcapError:
+        """The error, or one that says more after a look at the server of at most ``timeout`` seconds."""
 
     def close(self) -> None:
         """Give up the connections."""
 
 
 class AsyncTransport(Protocol):
-    """:class:`Transport` for asyncio."""
+    """:class:`Transport` for asyncio; a task that is cancelled cancels its call."""
 
     async def infer(self, operation: Operation[Any], timeout: float) -> Answer:
         """The answer of a model, or an error after at most ``timeout`` seconds."""
@@ -36,83 +51,30 @@ class AsyncTransport(Protocol):
     async def ready(self, model: str, timeout: float) -> bool:
         """Whether the server and the model take requests."""
 
+    async def explain(self, error: EndcapError, timeout: float) -> EndcapError:
+        """The error, or one that says more after a look at the server of at most ``timeout`` seconds."""
+
     async def close(self) -> None:
         """Give up the connections."""
 
 
-@dataclass(frozen=True)
-class Target:
-    """Where a client connects, validated.
-
-    Attributes:
-        url: ``host:port``.
-        protocol: grpc or http.
-        timeout: default deadline of a call in seconds.
-        headers: sent with every call (gRPC metadata or HTTP headers), for keys and tracing.
-    """
-
-    url: str
-    protocol: Channel
-    timeout: float
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-
-    @classmethod
-    def validated(
-        cls, url: str | None, protocol: str, timeout: float, headers: Mapping[str, str] | None
-    ) -> Target:
-        """Check what a client was constructed with.
-
-        Raises:
-            InvalidRequest: names the argument.
-        """
-        channel: Channel
-        if protocol == "grpc":
-            channel = "grpc"
-        elif protocol == "http":
-            channel = "http"
-        else:
-            raise InvalidRequest(f"protocol: got {protocol!r}; 'grpc' or 'http' is expected", "protocol")
-        if url is None:
-            url = f"localhost:{_DEFAULT_PORTS[channel]}"
-        if not isinstance(url, str):
-            raise TypeError(f"url: a str is expected, got {type(url).__name__}")
-        host, _, port = url.rpartition(":")
-        if not host or "/" in url or not port.isdecimal() or not 0 < int(port) < 65536:
-            raise InvalidRequest(f"url: got {url!r}; host:port without a scheme is expected", "url")
-        return cls(url, channel, deadline(timeout), dict(headers or {}))
-
-
-def deadline(timeout: float) -> float:
-    """``timeout`` if it can be one.
-
-    Raises:
-        TypeError: not a number.
-        InvalidRequest: not positive and finite.
-    """
-    if isinstance(timeout, bool) or not isinstance(timeout, (int, float)):
-        raise TypeError(f"timeout: seconds are expected, got {type(timeout).__name__}")
-    if not 0 < timeout < float("inf"):
-        raise InvalidRequest(f"timeout: got {timeout}; a positive number of seconds is expected", "timeout")
-    return timeout
-
-
-def connect(target: Target) -> Transport:
-    """The blocking transport of a target. Imports only the protocol that is used."""
-    if target.protocol == "grpc":
+def connect(url: str, options: ClientOptions) -> Transport:
+    """The blocking transport of one server. Imports only the protocol that is used."""
+    if options.protocol == "grpc":
         from endcap_client.grpc_transport import GrpcTransport
 
-        return GrpcTransport(target)
+        return GrpcTransport(url, options)
     from endcap_client.http_transport import HttpTransport
 
-    return HttpTransport(target)
+    return HttpTransport(url, options)
 
 
-def connect_async(target: Target) -> AsyncTransport:
-    """The asyncio transport of a target; call it inside the running loop."""
-    if target.protocol == "grpc":
+def connect_async(url: str, options: ClientOptions) -> AsyncTransport:
+    """The asyncio transport of one server; call it inside the running loop."""
+    if options.protocol == "grpc":
         from endcap_client.grpc_async_transport import AsyncGrpcTransport
 
-        return AsyncGrpcTransport(target)
+        return AsyncGrpcTransport(url, options)
     from endcap_client.http_async_transport import AsyncHttpTransport
 
-    return AsyncHttpTransport(target)
+    return AsyncHttpTransport(url, options)

@@ -325,6 +325,43 @@ def retrieval(
     _show(report, output)
 
 
+@reports_errors
+def sdk(
+    repository: Repository = None,
+    queries: Annotated[
+        Path | None, typer.Option(help="File of queries (csv with a column `query`, jsonl, txt), or a shop.")
+    ] = None,
+    pairs: Annotated[int, typer.Option(min=50, help="Calls of SDK and tritonclient each.")] = 1500,
+    calls: Annotated[int, typer.Option(min=100, help="Calls over which nothing shall grow.")] = 10_000,
+    seconds: Annotated[
+        float, typer.Option(min=1, help="Load on two servers, one of them killed halfway.")
+    ] = 8.0,
+    output: Output = REPORTS,
+) -> None:
+    """The SDK beside bare tritonclient, its growth, deadlines, hedging, and a killed server: sdk.json."""
+    _add_checkout()
+    from benchmarks.repositories import demo
+    from benchmarks.sdk import measure
+    from endcap.console import errors
+    from endcap.progress import stage_bars
+
+    if repository is None or queries is None:
+        with stage_bars() as bars:
+            prepared = demo(bars)
+        repository, queries = repository or prepared.repository, queries or prepared.traffic
+    with errors.status("sdk") as status:
+        report = measure(
+            repository,
+            queries,
+            pairs=pairs,
+            calls=calls,
+            seconds=seconds,
+            progress=lambda stage: status.update(stage),
+        )
+    report.write(output)
+    _show(report, output)
+
+
 def _add_checkout() -> None:
     """Make ``benchmarks`` importable: it lies beside ``endcap`` and is part of no distribution."""
     from endcap_rerank.errors import EndcapError

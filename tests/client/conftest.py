@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import inspect
 import socket
+import sys
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 from endcap_client import AsyncClient, Client
+
+sys.path.insert(0, str(Path(__file__).parent))
 
 
 class Awaited:
@@ -18,10 +23,17 @@ class Awaited:
         self._runner = asyncio.Runner()
         self._client = AsyncClient(*arguments, **keywords)
 
+    @property
+    def servers(self):
+        return self._client.servers
+
     def __getattr__(self, name):
         method = getattr(self._client, name)
         assert inspect.iscoroutinefunction(method), f"{name} is not a coroutine"
-        return lambda *arguments, **keywords: self._runner.run(method(*arguments, **keywords))
+        # In the caller's context, as a task of the caller would be.
+        return lambda *arguments, **keywords: self._runner.run(
+            method(*arguments, **keywords), context=contextvars.copy_context()
+        )
 
     def __enter__(self):
         self._runner.run(self._client.__aenter__())
@@ -61,3 +73,13 @@ def free_port():
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     return port
+
+
+@pytest.fixture
+def stand_in(flavour):
+    """``stand_in(…)`` starts a server of this flavour's protocol that is stopped after the test."""
+    from stand_ins import GrpcStandIn, HttpStandIn
+
+    with ExitStack() as stack:
+        kind = GrpcStandIn if flavour.startswith("grpc") else HttpStandIn
+        yield lambda *arguments, **keywords: stack.enter_context(kind(*arguments, **keywords))

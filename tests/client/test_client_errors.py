@@ -9,14 +9,17 @@ import grpc
 import pytest
 from endcap_client import (
     AccessDenied,
+    CertificateError,
     Client,
     ClientClosed,
     EndcapError,
     IncompatibleServer,
     InvalidRequest,
+    Overloaded,
     ServerError,
     Timeout,
     Unavailable,
+    WrongProtocol,
 )
 from endcap_client.failures import error_from
 
@@ -51,8 +54,8 @@ def test_the_refused_field_is_named(status, message, field):
     ("status", "message", "kind"),
     [
         ("StatusCode.UNAVAILABLE", "failed to connect to all addresses", Unavailable),
-        ("StatusCode.UNAVAILABLE", "Exceeds maximum queue size", Unavailable),
-        ("503", "Exceeds maximum queue size", Unavailable),
+        ("StatusCode.UNAVAILABLE", "Exceeds maximum queue size", Overloaded),
+        ("503", "Exceeds maximum queue size", Overloaded),
         ("StatusCode.UNAVAILABLE", "This protocol is restricted, expecting header 'k'", AccessDenied),
         ("403", "This API is restricted", AccessDenied),
         ("StatusCode.UNAVAILABLE", "Request for unknown model: 'search' is not found", IncompatibleServer),
@@ -62,6 +65,13 @@ def test_the_refused_field_is_named(status, message, field):
         ("StatusCode.INTERNAL", "rerank: KeyError, see the log", ServerError),
         ("500", "rerank: KeyError, see the log", ServerError),
         (None, None, ServerError),
+        ("StatusCode.CANCELLED", "CANCELLED", Unavailable),
+        ("StatusCode.UNAVAILABLE", "Request for unknown model: 'x' has no available versions", Unavailable),
+        (
+            "StatusCode.UNAVAILABLE",
+            "failed to connect to all addresses; Ssl handshake failed: CERTIFICATE_VERIFY_FAILED: expired",
+            CertificateError,
+        ),
     ],
 )
 def test_each_failure_is_its_own_error(status, message, kind):
@@ -130,13 +140,14 @@ def other_grpc_port():
 
 
 def test_an_http_port_is_no_server_for_grpc_or_for_us(open_client, web_port):
-    with pytest.raises(IncompatibleServer, match=str(web_port) + "|inference response"):
+    with pytest.raises(WrongProtocol, match=str(web_port)):
         open_client(f"127.0.0.1:{web_port}").search("drill", timeout=20.0)
 
 
-def test_a_grpc_port_is_no_server_for_http_or_for_us(open_client, other_grpc_port):
-    with pytest.raises(IncompatibleServer, match=str(other_grpc_port)):
+def test_a_grpc_port_is_no_server_for_http_or_for_us(open_client, other_grpc_port, flavour):
+    with pytest.raises(IncompatibleServer, match=str(other_grpc_port)) as caught:
         open_client(f"127.0.0.1:{other_grpc_port}").search("drill", timeout=20.0)
+    assert isinstance(caught.value, WrongProtocol) != flavour.startswith("grpc")
 
 
 def test_a_closed_client_says_so(open_client, free_port):
@@ -156,6 +167,17 @@ def test_a_closed_client_says_so(open_client, free_port):
         ({"protocol": "smtp"}, "protocol"),
         ({"timeout": 0.0}, "timeout"),
         ({"timeout": float("nan")}, "timeout"),
+        ({"url": []}, "url"),
+        ({"url": ["a:1", "a:1"]}, "url"),
+        ({"retries": -1}, "retries"),
+        ({"backoff": 0.0}, "backoff"),
+        ({"hedge_after": 0.0}, "hedge_after"),
+        ({"breaker_failures": 0}, "breaker_failures"),
+        ({"breaker_pause": -1.0}, "breaker_pause"),
+        ({"connect_timeout": 0.0}, "connect_timeout"),
+        ({"keep_alive": -3.0}, "keep_alive"),
+        ({"headers": {"x y": "1"}}, "headers"),
+        ({"api_key": "schlüssel"}, "api_key"),
     ],
 )
 def test_a_client_that_cannot_work_is_refused_at_once(keywords, field):

@@ -3,10 +3,11 @@ import math
 
 import numpy as np
 import pytest
-from endcap_client import Event, IncompatibleServer, InvalidRequest, SearchResult, schema
+from endcap_client import Event, IncompatibleServer, InvalidRequest, SearchResult, grpc_codec, schema
 from endcap_client import operations as ops
-from endcap_client.grpc_channel import request_inputs, requested_outputs
 from endcap_client.http_codec import decode_answer, encode_request
+from tritonclient.grpc import InferInput as GrpcInput
+from tritonclient.grpc import InferRequestedOutput as GrpcOutput
 from tritonclient.grpc import InferResult, service_pb2
 from tritonclient.http import InferenceServerClient
 from tritonclient.utils import serialize_byte_tensor
@@ -25,7 +26,7 @@ def answer(**tensors):
         response.outputs.add(name=name, datatype="BYTES" if is_text else "FP32", shape=values.shape)
         raw = serialize_byte_tensor(values).item() if is_text else values.tobytes()
         response.raw_output_contents.append(raw)
-    return InferResult(response).as_numpy
+    return grpc_codec.decode_answer(response, "h:1").get
 
 
 INFO = {
@@ -52,7 +53,8 @@ def test_every_input_is_declared_in_the_schema():
     for operation in made:
         declared = {name: datatype for name, datatype, _ in operation.inputs}
         assert declared == schema.INPUTS[operation.model]
-        request_inputs(operation)  # tritonclient accepts the arrays as these dtypes
+        for name, datatype, values in operation.inputs:  # tritonclient accepts the arrays as these dtypes
+            GrpcInput(name, values.shape, datatype).set_data_from_numpy(values)
 
 
 def test_a_plain_search_sends_and_asks_for_no_more_than_needed():
@@ -128,7 +130,7 @@ def test_http_answers_are_read_as_tritonclient_reads_them():
         header["outputs"].append({**output, "parameters": {"binary_data_size": len(raw)}})
         payload += raw
     head = json.dumps(header).encode()
-    ours = decode_answer(head + payload, str(len(head)))
+    ours = decode_answer(head + payload, str(len(head)), "h:1")
     theirs = InferenceServerClient.parse_response_body(head + payload, header_length=len(head))
     for name in RANKED:
         np.testing.assert_array_equal(ours[name], theirs.as_numpy(name))
@@ -139,7 +141,7 @@ def test_http_answers_are_read_as_tritonclient_reads_them():
 )
 def test_a_body_that_is_no_answer_is_an_incompatible_server(body):
     with pytest.raises(IncompatibleServer):
-        decode_answer(body, None)
+        decode_answer(body, None, "h:1")
 
 
 @pytest.mark.parametrize(
@@ -212,5 +214,41 @@ def test_an_event_of_another_shape_is_a_type_error(event):
         ops.feedback([event])
 
 
-def test_requested_outputs_are_made_once():
-    assert requested_outputs(("item_id",)) is requested_outputs(("item_id",))
+def test_the_grpc_message_is_what_tritonclient_would_send():
+    operation = ops.search(("drill", "红色 dress"), ["ada", None], 7, 0.25, {"caps": {"brand": 2}})
+    reference = service_pb2.ModelInferRequest(model_name=operation.model)
+    for name, datatype, values in operation.inputs:
+        tensor = GrpcInput(name, list(values.shape), datatype).set_data_from_numpy(values)
+        reference.inputs.append(tensor._get_tensor())
+        reference.raw_input_contents.append(tensor._get_content())
+    for name in operation.outputs:
+        reference.outputs.append(GrpcOutput(name)._get_tensor())
+    assert grpc_codec.encode_request(operation) == reference
+
+
+def test_grpc_answers_are_read_as_tritonclient_reads_them():
+    response = service_pb2.ModelInferResponse()
+    for name, values in RANKED.items():
+        is_text = values.dtype == np.object_
+        response.outputs.add(name=name, datatype="BYTES" if is_text else "FP32", shape=values.shape)
+        response.raw_output_contents.append(
+            serialize_byte_tensor(values).item() if is_text else values.tobytes()
+        )
+    ours, theirs = grpc_codec.decode_answer(response, "h:1"), InferResult(response)
+    for name in RANKED:
+        np.testing.assert_array_equal(ours[name], theirs.as_numpy(name))
+    response.raw_output_contents[0] = b"\xff\xff"
+    with pytest.raises(IncompatibleServer):
+        grpc_codec.decode_answer(response, "h:1")
+
+
+def test_only_reads_run_twice_and_only_what_is_stored_once_is_repeated():
+    (feedback,), (upsert,), (delete,) = (
+        ops.feedback(Event("u", "i")),
+        ops.upsert({"id": "1"}),
+        ops.delete("1"),
+    )
+    search, recommend = ops.search(("x",), None, 5, None, {}), ops.recommend("u", None, 5, None, {})
+    made = [search, recommend, feedback, upsert, delete]
+    assert [operation.hedgeable for operation in made] == [True, True, False, False, False]
+    assert [operation.repeatable for operation in made] == [True, True, True, False, False]

@@ -3,36 +3,48 @@
 import fnmatch
 import importlib.metadata
 import json
-import os
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
 
-from endcap.triton.installation import Installation, TritonError
-
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def instructions():
+FILES = ("Dockerfile", "Dockerfile.cpu")
+
+
+def instructions(file):
     """(instruction, arguments) pairs with continued lines joined and comments left out."""
-    lines = [
-        line for line in (ROOT / "Dockerfile").read_text("utf-8").splitlines() if not line.startswith("#")
-    ]
+    lines = [line for line in (ROOT / file).read_text("utf-8").splitlines() if not line.startswith("#")]
     text = "\n".join(lines).replace("\\\n", " ")
     return [tuple(line.split(None, 1)) for line in text.splitlines() if line.strip()]
 
 
-def of(kind):
-    return [arguments for name, arguments in instructions() if name == kind]
+def stage(file, name):
+    """The instructions of one stage, without those before the first."""
+    found, here = [], False
+    for kind, arguments in instructions(file):
+        if kind == "FROM":
+            here = arguments.split()[-1] == name
+        elif here:
+            found.append((kind, arguments))
+    assert found, name
+    return found
 
 
-def copied():
+def of(kind, listed):
+    return [arguments for name, arguments in listed if name == kind]
+
+
+def copied(file):
     """Sources that come from the build context."""
-    return [source for line in of("COPY") if "--from" not in line for source in line.split()[:-1]]
+    lines = [line for line in of("COPY", instructions(file)) if "--from" not in line]
+    return [source for line in lines for source in line.split()[:-1]]
 
 
 def ignored(path):
@@ -56,34 +68,58 @@ def ignored(path):
     return out
 
 
-def test_every_copied_source_exists_and_reaches_the_builder():
-    assert copied()
-    for source in copied():
+@pytest.mark.parametrize("file", FILES)
+def test_every_copied_source_exists_and_reaches_the_builder(file):
+    assert copied(file)
+    for source in copied(file):
         assert (ROOT / source).exists(), source
         assert not ignored(source), source
 
 
 def test_nothing_else_reaches_the_builder():
-    for path in ("export/pyproject.toml", "tests/tiny.py", "build/demo-shop/products.jsonl", ".git/config"):
+    for path in (
+        "tests/tiny.py",
+        "build/demo-shop/products.jsonl",
+        ".git/config",
+        "deploy/compose/keys/keys.yaml",
+    ):
         assert ignored(path), path
     assert ignored("rerank/endcap_rerank/__pycache__/x.pyc")
+    assert ignored("client/build/lib/endcap_client/client.py")
     assert not ignored("rerank/endcap_rerank/schema.py")
+    assert not ignored("export/endcap_export/build.py")
 
 
-def test_base_image_is_pinned_and_both_stages_share_it():
-    (argument,) = of("ARG")
-    assert re.fullmatch(r"TRITON=nvcr\.io/nvidia/tritonserver:\d\d\.\d\d-py3", argument)
-    assert [line.split()[0] for line in of("FROM")] == ["${TRITON}", "${TRITON}"]
+@pytest.mark.parametrize("file", FILES)
+def test_stages_copy_from_stages_that_are_there(file):
+    names = {line.split()[-1] for line in of("FROM", instructions(file))}
+    for line in of("COPY", instructions(file)):
+        if line.startswith("--from="):
+            assert line.split()[0].removeprefix("--from=") in names
 
 
-def test_packages_come_pinned_from_the_constraints():
-    installs = [line for line in of("RUN") if "pip install" in line]
+def test_base_images_are_pinned_and_all_stages_share_them():
+    for file, pattern in (
+        ("Dockerfile", r"TRITON=nvcr\.io/nvidia/tritonserver:\d\d\.\d\d-py3"),
+        ("Dockerfile.cpu", r"PYTHON=python:3\.12\.\d+-slim-\w+"),
+    ):
+        name, argument = instructions(file)[0]
+        assert name == "ARG"
+        assert re.fullmatch(pattern, argument)
+        bases = {line.split()[0] for line in of("FROM", instructions(file))}
+        assert bases == {"${" + argument.partition("=")[0] + "}"}
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_packages_come_pinned_from_the_constraints(file):
+    installs = [line for line in of("RUN", instructions(file)) if "pip install" in line]
+    installs = [*installs, *(line for line in of("RUN", instructions(file)) if "-m pip" in line)]
     assert installs
     for line in installs:
         assert "--constraint constraints.txt" in line
     pinned = {line.split("==")[0].casefold() for line in constraint_lines()}
-    wanted = {requirement.name.casefold() for requirement in runtime_requirements("endcap-rerank")}
-    assert wanted
+    wanted = {requirement.name.casefold() for requirement in served_requirements()}
+    assert {"numpy", "tokenizers", "redis", "typer"} <= wanted
     assert wanted <= pinned
 
 
@@ -92,30 +128,75 @@ def constraint_lines():
     return [line for line in lines if line and not line.startswith("#")]
 
 
-def runtime_requirements(distribution):
-    listed = importlib.metadata.requires(distribution) or []
-    requirements = [Requirement(text) for text in listed]
-    return [r for r in requirements if r.marker is None or r.marker.evaluate({"extra": ""})]
+def served_requirements(*, cpu=False):
+    """What the images install from outside, as the projects' own files say it."""
+    found = []
+    for folder, extras in (
+        ("client", ()),
+        ("rerank", ("redis",)),
+        ("export", ()),
+        (".", ("serve",) if cpu else ()),
+    ):
+        project = tomllib.loads((ROOT / folder / "pyproject.toml").read_text("utf-8"))["project"]
+        listed = [*project["dependencies"], *(r for e in extras for r in project["optional-dependencies"][e])]
+        found += [Requirement(text) for text in listed if not text.startswith("endcap-")]
+    return found
 
 
 def test_no_torch_is_installed():
-    seen, waiting = set(), ["endcap-rerank"]
+    seen, waiting = set(), ["endcap", "endcap-client", "endcap-rerank", "endcap-export"]
     while waiting:
         name = waiting.pop()
         if name in seen:
             continue
         seen.add(name)
-        waiting += [requirement.name.casefold() for requirement in runtime_requirements(name)]
-    assert {"numpy", "tokenizers"} <= seen
-    assert not seen & {"torch", "transformers", "endcap-export", "endcap-client"}
-    runs = " ".join(of("RUN") + of("ENTRYPOINT"))
-    assert "torch" not in runs
+        listed = [Requirement(text) for text in importlib.metadata.requires(name) or []]
+        waiting += [r.name.casefold() for r in listed if r.marker is None or r.marker.evaluate({"extra": ""})]
+    assert {"numpy", "tokenizers", "onnxruntime", "typer"} <= seen
+    assert not seen & {"torch", "transformers", "tensorrt", "locust"}
+    for file in FILES:
+        for name in ("packages", "serve"):
+            assert "torch" not in " ".join(of("RUN", stage(file, name)))
+            assert "[train" not in " ".join(of("RUN", stage(file, name)))
+
+
+@pytest.mark.parametrize("cpu", [False, True], ids=["gpu", "cpu"])
+def test_the_packages_resolve_for_the_python_and_the_glibc_of_the_image(cpu, tmp_path):
+    """Ubuntu 24.04 in NVIDIA's container has glibc 2.39, Debian 12 under the slim Python 2.36."""
+    newest = 36 if cpu else 39
+    platforms = [f"manylinux_2_{minor}_x86_64" for minor in range(newest, 4, -1)]
+    platforms += ["manylinux2014_x86_64", "manylinux2010_x86_64", "manylinux1_x86_64"]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "--dry-run",
+        "--ignore-installed",
+        "--report=-",
+        "--quiet",
+    ]
+    command += ["--python-version=3.12", "--implementation=cp", "--only-binary=:all:", f"--target={tmp_path}"]
+    command += [f"--platform={name}" for name in platforms] + ["--constraint", str(ROOT / "constraints.txt")]
+    command += [str(requirement) for requirement in served_requirements(cpu=cpu)]
+    shown = subprocess.run(command, capture_output=True, text=True, check=False)
+    if re.search(
+        r"NewConnectionError|Temporary failure in name resolution|Network is unreachable", shown.stderr
+    ):
+        pytest.skip("no package index can be reached")
+    assert shown.returncode == 0, shown.stderr
+    packages = {p["metadata"]["name"].casefold(): p for p in json.loads(shown.stdout)["install"]}
+    assert {"numpy", "faiss-cpu", "onnxruntime"} <= set(packages)
+    assert packages["numpy"]["metadata"]["version"].startswith("1.")
+    assert not set(packages) & {"torch", "transformers"}
+    assert ("nvidia-pytriton" in packages) == cpu
 
 
 def test_the_stub_finds_the_packages(tmp_path):
     """The stub's interpreter is isolated: a .pth file reaches it, PYTHONPATH would not."""
-    assert not [line for line in of("ENV") if "PYTHONPATH" in line]
-    (line,) = re.findall(r'echo "(import sys; [^"]+)"', " ".join(of("RUN")))
+    serve = stage("Dockerfile", "serve")
+    assert not [line for line in of("ENV", serve) if "PYTHONPATH" in line]
+    (line,) = re.findall(r'echo "(import sys; [^"]+)"', " ".join(of("RUN", serve)))
     packages, site = tmp_path / "packages", tmp_path / "site"
     (packages / "found_first").mkdir(parents=True)
     (packages / "found_first" / "__init__.py").write_text("")
@@ -126,46 +207,69 @@ def test_the_stub_finds_the_packages(tmp_path):
     assert shown.stdout.strip() == str(packages)
 
 
-def test_it_does_not_run_as_root_and_says_whether_it_is_ready():
-    order = [name for name, _ in instructions()]
-    assert of("USER") == ["triton-server"]
+@pytest.mark.parametrize("file", FILES)
+def test_it_does_not_run_as_root_and_says_whether_it_is_ready(file):
+    serve = stage(file, "serve")
+    assert [line for name, line in instructions(file) if name == "FROM"][-1].endswith("serve")
+    order = [name for name, _ in serve]
+    (user,) = of("USER", serve)
+    assert user not in ("root", "0")
     assert order.index("USER") < order.index("ENTRYPOINT")
-    assert not [line for name, line in instructions()[order.index("USER") :] if name == "RUN"]
-    (check,) = of("HEALTHCHECK")
+    assert not [line for name, line in serve[order.index("USER") :] if name == "RUN"]
+    (check,) = of("HEALTHCHECK", serve)
     assert "/v2/health/ready" in check
-    assert of("VOLUME") == ["/state"]
+    assert of("VOLUME", serve) == ["/state"]
+    (labels,) = of("LABEL", serve)
+    for label in ("title", "licenses", "version", "revision", "base.name"):
+        assert f"org.opencontainers.image.{label}=" in labels
 
 
-def entrypoint():
-    (line,) = of("ENTRYPOINT")
-    return json.loads(line)
+@pytest.mark.parametrize("file", FILES)
+def test_options_of_the_entrypoint_are_those_of_endcap_serve(file):
+    from typer.main import get_command
+
+    from endcap.cli import app
+
+    (line,) = of("ENTRYPOINT", stage(file, "serve"))
+    program, command, *flags = json.loads(line)
+    assert (program, command) == ("endcap", "serve")
+    offered = {option for parameter in get_command(app).commands["serve"].params for option in parameter.opts}
+    assert {flag.partition("=")[0] for flag in flags} <= offered
+    given = dict(flag.partition("=")[::2] for flag in flags)
+    assert given["--repository"] == "/repository"
+    assert given["--state"] in of("VOLUME", stage(file, "serve"))
+    # Without it the server would log into the repository, which is mounted read-only.
+    assert "--verbose" in given
 
 
-def test_flags_of_the_entrypoint_are_known_to_tritonserver():
+@pytest.mark.parametrize("file", FILES)
+def test_exposed_ports_are_those_that_are_listened_on(file):
+    serve = stage(file, "serve")
+    (line,) = of("ENTRYPOINT", serve)
+    (exposed,) = of("EXPOSE", serve)
+    assert exposed.split() == re.findall(r"-port=(\d+)", line)
+    (check,) = of("HEALTHCHECK", serve)
+    assert f":{exposed.split()[0]}/" in check
+
+
+def test_the_rehearsal_knows_every_instruction_of_the_cpu_image(tmp_path):
+    """deploy/rehearse.py is run by hand (minutes); here it is held against a change of the file."""
+    sys.path.insert(0, str(ROOT / "deploy"))
     try:
-        installation = Installation.find()
-    except TritonError as error:
-        pytest.skip(str(error))
-    program, *flags = entrypoint()
-    assert program == "tritonserver"
-    shown = subprocess.run(
-        [installation.executable, "--help"],
-        env=installation.environment(os.environ),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    known = set(re.findall(r"^\s*(--[a-z-]+)", shown.stdout + shown.stderr, flags=re.MULTILINE))
-    for flag in flags:
-        assert flag.split("=")[0] in known, flag
-
-
-def test_the_image_serves_as_the_launcher_does():
-    flags = dict(flag.partition("=")[::2] for flag in entrypoint()[1:])
-    launcher = (ROOT / "endcap" / "launcher.py").read_text("utf-8")
-    assert flags["--model-repository"] == "/repository/models"
-    for name, value in flags.items():
-        assert f'"{name.removeprefix("--")}"' in launcher, name
-        if name in ("--model-control-mode", "--load-model", "--strict-readiness"):
-            assert f'"{name.removeprefix("--")}": "{value}"' in launcher
+        import rehearse
+    finally:
+        sys.path.pop(0)
+    assert rehearse.instructions(ROOT / "Dockerfile.cpu") == [
+        (name, arguments.strip()) for name, arguments in instructions("Dockerfile.cpu")
+    ]
+    file = tmp_path / "Dockerfile"
+    lines = ["FROM base AS one", "RUN echo made > /opt/made", "FROM base AS two", "COPY --from=one /opt /opt"]
+    lines += ["ENV WHERE=/opt/made", "RUN test $(cat /opt/made) = made && test -f $WHERE", "USER nobody"]
+    file.write_text("\n".join([*lines, 'ENTRYPOINT ["run", "--at=/state"]']) + "\n")
+    (tmp_path / "root" / "one" / "opt").mkdir(parents=True)
+    built, entrypoint, skipped = rehearse.build(file, tmp_path / "root", sys.executable)
+    assert entrypoint == ["run", f"--at={built.root}/state"]
+    assert skipped == ["USER nobody"]
+    file.write_text("FROM base AS one\nSHELL x\n")
+    with pytest.raises(SystemExit, match="SHELL"):
+        rehearse.build(file, tmp_path / "other", sys.executable)

@@ -144,7 +144,7 @@ def _pytorch(release: Release, encoder: Path | None) -> tuple[TwoHeadBert, str]:
     """The model to time, and what to say of it."""
     if encoder is not None:
         return TrainedEncoder.open(encoder).load(), "the trained encoder"
-    base = release.manifest["record"].get("base", "minilm")
+    base = release.manifest["record"].get("untuned", "minilm")
     model = load_model(find_base(base), release.labels)
     model.train(False)
     return (

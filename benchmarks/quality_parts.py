@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 import tomllib
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +52,7 @@ def shop_of(part: str, data: Data) -> Shop:
         return Shop.load(ShopFiles.find(data.homedepot, data.queryner))
     if part == "pairs":
         shop = Shop.load(ShopFiles.find(data.homedepot))
-        return dataclasses.replace(shop, tags=(), held_tags=())
+        return replace(shop, tags=(), held_tags=())
     if part in ("tags", "zh"):
         return _tagged_alone(data.queryner if part == "tags" else data.zh)
     raise InvalidInputError("part", part, f"one of {', '.join(TRAINED)} is expected")
@@ -70,6 +69,8 @@ def trained_part(
 ) -> TrainedEncoder:
     """The encoder of a part in ``folder/part``, trained where it is absent or made of something else.
 
+    A part with a second config ``part_start.toml`` is trained in two runs; the second goes on from the first.
+
     Args:
         shop: as ``shop_of`` gives it.
         configs: folder of ``part.toml``.
@@ -79,6 +80,9 @@ def trained_part(
         EndcapError: it would have to be trained and ``train`` is false; the message says why.
     """
     config = read_config(configs / f"{part}.toml")
+    if (configs / f"{part}_start.toml").is_file():
+        start = trained_part(f"{part}_start", shop, folder, configs=configs, train=train, progress=progress)
+        config = replace(config, base=str(start.path))
     place = folder / part
     why = _differs(place, config, shop)
     if not why:
@@ -133,9 +137,12 @@ def distillation_settings(file: Path) -> DistillationSettings:
 
 
 def seconds(encoder: TrainedEncoder) -> float:
-    """How long its training took; of a student only its own."""
-    taught = encoder.record.get("distillation")
-    return float(sum(taught["seconds"].values()) if taught else encoder.record["training"]["seconds"])
+    """How long its training took, that of the run it went on from included; of a student only its own."""
+    if taught := encoder.record.get("distillation"):
+        return float(sum(taught["seconds"].values()))
+    start = Path(encoder.record["base"])
+    before = seconds(TrainedEncoder.open(start)) if (start / RECORD).is_file() else 0.0
+    return before + float(encoder.record["training"]["seconds"])
 
 
 def _differs(folder: Path, config: TrainingConfig, shop: Shop) -> str:

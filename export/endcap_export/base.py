@@ -21,6 +21,8 @@ from endcap_export.normalization import normalize_with
 
 MINILM = "minilm"
 CHINESE = "zh"
+TRAINED = "endcap.json"
+"""In the folder of an encoder that was trained here: the record of the run."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ def find_base(name: str) -> Base:
     """Find a base by name: ``minilm`` (comes with a wheel), ``zh`` (beside the data), a folder, or an id.
 
     Prefixes come from the model's ``config_sentence_transformers.json`` where it names them; a model
-    called E5 takes ``query:`` and ``passage:``.
+    called E5 takes ``query:`` and ``passage:``. What was trained here keeps those that it was trained with.
 
     Raises:
         InvalidInputError: the named base is not there.
@@ -60,6 +62,9 @@ def find_base(name: str) -> Base:
         raise InvalidInputError("base", name, "no such folder")
     if Path(source).expanduser().is_dir():
         source = str(Path(source).expanduser())
+    trained = Path(source) / TRAINED
+    if trained.is_file():
+        return Base(source, TextSettings(**json.loads(trained.read_text("utf-8"))["text"]))
     query, product = _prefixes(source)
     return Base(source, TextSettings(query_prefix=query, product_prefix=product))
 

@@ -154,6 +154,7 @@ def train_encoder(
     )
     record = {
         "base": base,
+        "untuned": _untuned(base),
         "normalize": list(normalized),
         "labels": list(shop.labels),
         "text": asdict(found.text),
@@ -174,6 +175,14 @@ def train_encoder(
         (folder / RECORD).write_text(json.dumps(record, indent=2, ensure_ascii=False), "utf-8")
         remove_checkpoints(folder)
     return TrainedEncoder(folder, found.text, record)
+
+
+def _untuned(base: str) -> str:
+    """The base as it was before any training: a base that was trained here names its own."""
+    if (Path(base) / RECORD).is_file():
+        record = TrainedEncoder.open(Path(base)).record
+        return str(record.get("untuned", record["base"]))
+    return base
 
 
 def _check_unfinished(folder: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 pytest.importorskip("torch", reason="the `train` extra is not installed")
 
+from endcap_export.trained import TrainedEncoder
 from endcap_rerank.errors import EndcapError, InvalidInputError
 
 from benchmarks import quality, quality_parts
@@ -44,6 +45,9 @@ def place(tmp_path_factory, shop_folder, tiny_base):
     for part in quality_parts.TRAINED:
         text = TRAINING.format(base=json.dumps(str(tiny_base)), steps=60)
         (root / "configs" / f"{part}.toml").write_text(text)
+    (root / "configs" / "joint_start.toml").write_text(
+        TRAINING.format(base=json.dumps(str(tiny_base)), steps=20)
+    )
     (root / "configs" / "student3.toml").write_text("[distillation]\nmax_steps = 2\nproducts = 20\n")
     return root
 
@@ -61,6 +65,14 @@ def report(place):
     patch.setattr(quality_parts, "LAYERS", 1)
     yield run(place)
     patch.undo()
+
+
+def test_a_part_of_two_runs_goes_on_from_the_first(report, place, tiny_base):
+    joint, start = (TrainedEncoder.open(place / "encoders" / name) for name in ("joint", "joint_start"))
+    assert joint.record["base"] == str(start.path)
+    assert joint.record["untuned"] == start.record["untuned"] == str(tiny_base)
+    both = [one.record["training"]["seconds"] for one in (joint, start)]
+    assert report.figures["joint_training_seconds"].value == pytest.approx(sum(both))
 
 
 def test_every_figure_of_the_issue_is_there_and_finite(report):

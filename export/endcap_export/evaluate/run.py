@@ -235,7 +235,7 @@ def _untuned(
     model: Model, index: LiveIndex, kept: Path | None, watch: _Watch, missing: list[str]
 ) -> tuple[Model, Floats] | None:
     """The base of the model and its vectors of the catalogue; None, the reason noted, where there is none."""
-    base = model.record.get("base")
+    base = model.record.get("untuned")
     if not base:
         missing.append("Ranking: the record names no base, so there is no untuned encoder to compare with.")
         return None

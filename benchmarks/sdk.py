@@ -64,7 +64,7 @@ def measure(
             figures |= _deadlines(first, queries)
             second = Server.start(repository, state=Path(scratch) / "second")
             progress("hedging")
-            figures["hedged_p99_ms"] = _hedged(first, second, queries)
+            figures["hedged_p99_ms"] = _hedged(first, second, queries, max(50, pairs // 3))
             progress("one of two servers is killed")
             figures |= _killed(first, second, queries, seconds)
         finally:
@@ -140,7 +140,7 @@ def _overhead(server: Server, queries: Sequence[str], pairs: int, bare: Any, nam
 def _growth(server: Server, protocol: str, queries: Sequence[str], calls: int) -> dict[str, Figure]:
     url = server.grpc_url if protocol == "grpc" else server.http_url
     with Client(url, protocol, timeout=30.0) as shop:
-        for number in range(500):
+        for number in range(min(500, calls)):
             shop.search(queries[number % len(queries)], k=K)
         before = _held()
         for number in range(calls):
@@ -200,7 +200,7 @@ def _deadlines(server: Server, queries: Sequence[str], count: int = 200) -> dict
     return figures
 
 
-def _hedged(first: Server, second: Server, queries: Sequence[str], count: int = 500) -> Figure:
+def _hedged(first: Server, second: Server, queries: Sequence[str], count: int) -> Figure:
     """p99 of searches on two servers, one of which stops for 60 ms now and then, with a hedge and without."""
     done = threading.Event()
 

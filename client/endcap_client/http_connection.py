@@ -73,6 +73,21 @@ class Connection:
         response.close()
         return reply
 
+    def dropped(self) -> bool:
+        """Whether the server has closed the idle connection, as far as can be seen without a request."""
+        sock = self._connection.sock
+        if sock is None or isinstance(sock, ssl.SSLSocket):
+            return sock is None
+        try:
+            sock.settimeout(0)
+            # Between two exchanges there is nothing to read but the end.
+            sock.recv(1, socket.MSG_PEEK)
+        except (BlockingIOError, InterruptedError):
+            return False
+        except OSError:
+            return True
+        return True
+
     def cut(self) -> None:
         """Make the exchange of another thread fail at once."""
         sock = self._connection.sock

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from typing import cast
 
 from endcap_client.http_connection import Connection
 from endcap_client.operations import Answer
@@ -36,8 +37,7 @@ class PendingHttp:
         self._ended.wait()
         if self._error is not None:
             raise self._error
-        assert self._answer is not None
-        return self._answer
+        return cast("Answer", self._answer)
 
     def cancel(self) -> None:
         """Cut the connection; the thread ends."""

@@ -46,7 +46,8 @@ class HttpTransport:
         """See :class:`~endcap_client.transport.Transport`; ``watch`` lets others cut the connection."""
         body, header_length = encode_request(operation)
         headers = {HEADER_LENGTH: str(header_length)}
-        reply = self._exchange("POST", f"/v2/models/{operation.model}/infer", body, headers, timeout, watch)
+        path = f"/v2/models/{operation.model}/infer"
+        reply = self._exchange("POST", path, body, headers, timeout, watch, operation.repeatable)
         if reply.status != 200:
             raise error_from(str(reply.status), error_text(reply.body) or reply.reason, url=self._url)
         return decode_answer(reply.body, reply.header_length, self._url).get
@@ -66,7 +67,7 @@ class HttpTransport:
     def ready(self, model: str, timeout: float) -> bool:
         """See :class:`~endcap_client.transport.Transport`."""
         for path in ("/v2/health/ready", f"/v2/models/{model}/ready"):
-            reply = self._exchange("GET", path, None, {}, timeout, None)
+            reply = self._exchange("GET", path, None, {}, timeout, None, True)
             if reply.status in (401, 403):
                 raise error_from(str(reply.status), error_text(reply.body) or reply.reason, url=self._url)
             if reply.status != 200:
@@ -94,12 +95,12 @@ class HttpTransport:
         headers: dict[str, str],
         timeout: float,
         watch: Watch | None,
+        repeatable: bool,
     ) -> HttpReply:
         ends = time.monotonic() + timeout
         headers = {**self._headers, **headers}
         if self._trace is not None:
             headers.update(self._trace())
-        dropped = False
         while True:
             connection, used = self._connection()
             try:
@@ -110,11 +111,10 @@ class HttpTransport:
                 connection.close()
                 if self._closed:
                     raise ClientClosed(f"{self._url}: closed during the call") from error
-                # A kept connection that the server closed while it was idle.
-                if used and isinstance(error, (ConnectionError, http.client.RemoteDisconnected)):
-                    dropped = True
+                # A kept connection that the server closed in the moment it was used again.
+                if used and isinstance(error, ConnectionError) and (repeatable or not connection.requested):
                     continue
-                raise broken(error, self._url, may_have_run=dropped or connection.requested) from error
+                raise broken(error, self._url, may_have_run=connection.requested) from error
             except BaseException:
                 # Cancelled in the middle (gevent, signals): what is left in the socket belongs to nobody.
                 connection.close()
@@ -129,7 +129,11 @@ class HttpTransport:
             return reply
 
     def _connection(self) -> tuple[Connection, bool]:
-        try:
-            return self._idle.pop(), True
-        except IndexError:
-            return Connection(self._url, self._options, self._context), False
+        while True:
+            try:
+                connection = self._idle.pop()
+            except IndexError:
+                return Connection(self._url, self._options, self._context), False
+            if not connection.dropped():
+                return connection, True
+            connection.close()

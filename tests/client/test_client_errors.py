@@ -222,3 +222,29 @@ def test_a_connection_dropped_while_idle_is_opened_again():
             assert client.ready()
         thread.join()
     assert len(served) == 2
+
+
+def test_a_change_that_may_have_run_is_not_sent_again_over_http():
+    """The server takes the second request over a kept connection and hangs up without a word."""
+    answers = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
+    requests = []
+
+    def serve(listener):
+        listener.settimeout(20)
+        connection, _ = listener.accept()
+        with connection:
+            for answer in (answers, answers, None):
+                requests.append(connection.recv(65536))
+                if answer:
+                    connection.sendall(answer)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve, args=(listener,))
+        thread.start()
+        with Client(f"127.0.0.1:{listener.getsockname()[1]}", "http", timeout=20.0) as client:
+            assert client.ready()
+            with pytest.raises(Unavailable) as caught:
+                client.delete("p1")
+        thread.join()
+    assert caught.value.may_have_run
+    assert len(requests) == 3

@@ -96,7 +96,7 @@ def test_a_shop_searches_and_its_events_are_stored(back_end, server, repository)
         assert shop.post("/events", {"user": user})[0] == 422
         assert shop.get("/search", q=" ")[0] == 422
     stored = SqliteEventStore(repository / "state" / EVENTS_FILE)
-    assert [event.item_id for event in stored.of_user(user, 10)] == [found["items"][0]["id"]]
+    assert [event.item for event in stored.of_user(user, 10)] == [found["items"][0]["id"]]
 
 
 def test_a_shop_stays_up_without_endcap(back_end):

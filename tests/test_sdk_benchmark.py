@@ -10,6 +10,7 @@ def test_every_figure_is_measured_and_a_killed_server_costs_no_call(repository, 
     report = measure(repository, queries, pairs=50, calls=100, seconds=2.0, progress=stages.append)
     figures = report.figures
     assert figures["sdk_overhead_ms"].goal == "<= 0.15"
+    assert "sdk_http_processor_overhead_ms" in figures
     assert set(figures["sdk_overhead_ms"].baselines) == {"tritonclient", "sdk"}
     assert figures["killed_calls"].value > figures["killed_calls"].baselines["before the kill"] > 0
     assert figures["killed_lost_calls"].value == 0

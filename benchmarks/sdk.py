@@ -74,8 +74,8 @@ def measure(
     notes = (
         f"k={K}, {len(queries)} queries of the shop in turn, their encodings cached; client and servers "
         "share the machine. Overhead: medians of calls in turn, tritonclient building the same request and "
-        "reading the same outputs; interval by bootstrap; beside it the processor time of the calling thread. "
-        "Growth: after up to 500 calls of warm-up. Deadline: 5 ms against a server that is stopped (SIGSTOP), "
+        "reading the same outputs; interval by bootstrap; beside it the processor time of the caller. "
+        "Growth: after 500 calls of warm-up. Deadline: 5 ms against a server that is stopped (SIGSTOP), "
         "the longest of 200 calls. Hedging: one of two servers is stopped for 60 ms four times a second. "
         "Killed: SIGKILL to one of two servers under 8 threads."
     )

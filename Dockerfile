@@ -72,4 +72,5 @@ HEALTHCHECK --interval=10s --timeout=3s --start-period=120s --retries=3 \
 # The same launcher as everywhere: it holds the release against its checksums, passes signals on to tritonserver,
 # and ends when tritonserver ends. --verbose: the log goes to standard error, nothing is written to the root.
 ENTRYPOINT ["endcap", "serve", "--repository=/repository", "--state=/state", "--host=0.0.0.0", \
-    "--http-port=8000", "--grpc-port=8001", "--metrics-port=8002", "--verbose"]
+    "--http-port=8000", "--grpc-port=8001", "--metrics-port=8002", "--metrics-address=0.0.0.0", \
+    "--verbose"]

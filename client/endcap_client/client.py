@@ -86,8 +86,10 @@ class Client(BaseClient):
         Args:
             queries: the queries; results come in their order.
             user: one shopper for all, or one for each query (None among them: not personalized).
-            k, diversity, timeout, options: as in :meth:`search`, the same for all; the deadline
-                holds for each request.
+            k: how many products for each.
+            diversity: as in :meth:`search`, the same for all.
+            timeout: deadline of each request in seconds.
+            **options: as in :meth:`search`, the same for all.
 
         Raises:
             InvalidRequest: one query that cannot be used refuses its whole request.

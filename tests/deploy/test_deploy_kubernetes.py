@@ -159,8 +159,9 @@ def test_a_stopping_server_has_time_for_what_it_has_begun(manifests):
 def test_the_server_writes_only_where_a_volume_is(manifests):
     pod = one(manifests, "Deployment", "triton")["spec"]["template"]["spec"]
     mounts = {mount["mountPath"]: mount for mount in pod["containers"][0]["volumeMounts"]}
-    assert set(mounts) == {"/repository", "/state", "/tmp", "/dev/shm"}
+    assert set(mounts) == {"/repository", "/state", "/tmp", "/dev/shm", "/etc/endcap"}
     assert mounts["/repository"]["readOnly"] is True
+    assert mounts["/etc/endcap"]["readOnly"] is True
     (shm,) = (volume for volume in pod["volumes"] if volume["name"] == "shm")
     assert shm["emptyDir"]["medium"] == "Memory"
 

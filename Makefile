@@ -7,7 +7,7 @@ EXTRAS ?= dev
 SERVING_PATHS := tests/client tests/rerank tests/backends tests/e2e tests/test_schema.py \
 	tests/endcap/test_launcher.py tests/endcap/test_launcher_installation.py
 
-.PHONY: docs image-packages image-rehearsal setup demo serve test test-serving lint bench bench-diversify bench-encoder bench-load bench-quality bench-ranking bench-retrieval bench-sdk bench-stages clean
+.PHONY: docs image-packages image-rehearsal setup demo serve test test-serving lint bench bench-diversify bench-encoder bench-load bench-quality bench-ranking bench-retrieval bench-sdk bench-stages audit clean
 
 setup: $(VENV)/.ready ## install everything into .venv
 
@@ -76,6 +76,11 @@ image-rehearsal: build/demo/repository ## the CPU image's steps without a Docker
 
 build/demo/repository:
 	$(MAKE) demo
+
+audit: ## the pinned versions against PyPI's advisories; needs pypi.org's or osv.dev's database
+	$(PYTHON) -m venv build/audit
+	build/audit/bin/pip install --disable-pip-version-check --quiet pip-audit
+	build/audit/bin/pip-audit --requirement constraints.txt --no-deps --disable-pip
 
 clean: ## remove what the verbs above made
 	rm -rf build $(VENV) $(SERVING_VENV) .pytest_cache .mypy_cache .ruff_cache

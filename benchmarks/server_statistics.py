@@ -7,6 +7,7 @@ import urllib.request
 from dataclasses import dataclass
 from typing import Any
 
+from endcap_rerank.admin_key import GRPC_HEADER
 from tritonclient.grpc import InferenceServerClient
 
 _HITS = re.compile(r"^nv_cache_num_hits_per_model\{[^}]*\} (?P<value>\S+)", re.MULTILINE)
@@ -24,9 +25,9 @@ class StepTime:
 class Statistics:
     """Readings of a running server; two of them give what lay between."""
 
-    def __init__(self, grpc_url: str, metrics_url: str) -> None:
+    def __init__(self, grpc_url: str, metrics_url: str, key: str) -> None:
         with InferenceServerClient(grpc_url) as client:
-            answer: Any = client.get_inference_statistics(as_json=False)
+            answer: Any = client.get_inference_statistics(headers={GRPC_HEADER: key}, as_json=False)
         self._steps = {model.name: model.inference_stats for model in answer.model_stats}
         self._counts = {model.name: model.inference_count for model in answer.model_stats}
         with urllib.request.urlopen(metrics_url, timeout=10) as response:

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from endcap_client import Client, Event
 from endcap_export.registry import RELEASES, current
+from endcap_rerank.admin_key import made_admin_key
 from endcap_rerank.settings import Settings
 
 from benchmarks.server_statistics import Statistics
@@ -74,7 +75,7 @@ def measure(
         for number in range(warm_up + rounds):
             if number == warm_up:
                 inner, outer = [], []
-                before = Statistics(server.grpc_url, server.metrics_url)
+                before = Statistics(server.grpc_url, server.metrics_url, made_admin_key(repository))
             sent = [(next(texts), users[place % len(users)]) for place in range(ROUND)]
             # In turns, so that neither kind always meets what the other left in the CPU's caches.
             for kind in ("inner", "outer") if number % 2 else ("outer", "inner"):
@@ -84,7 +85,7 @@ def measure(
                     results = [shop.search(q, user=u, k=K, diversity=DIVERSITY) for q, u in sent]
                     outer.append([1000 * result.latency for result in results])
             progress(number + 1, warm_up + rounds)
-        after = Statistics(server.grpc_url, server.metrics_url)
+        after = Statistics(server.grpc_url, server.metrics_url, made_admin_key(repository))
     release = local.ranker.release
     figures = _figures(inner, outer)
     for step in STEPS:

@@ -9,7 +9,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -21,14 +20,19 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO
 
+from endcap_rerank.admin_key import made_admin_key
 from endcap_rerank.errors import InvalidInputError
 
 from endcap.triton import exec_child, log
 from endcap.triton.installation import Installation, TritonError
+from endcap.triton.ports import free_ports, port_is_free, reachable
+from endcap.triton.protection import Tls, restrictions
+from endcap.triton.traces import Traces
 
-__all__ = ["Launch", "Server", "TritonError"]
+__all__ = ["Launch", "Server", "TritonError", "free_ports", "port_is_free"]
 
 KEPT_LOGS = 10
+LOOPBACK = "127.0.0.1"
 FOLDER_PREFIX = "endcap-triton-"
 _numbers = itertools.count()
 Report = Callable[[float, list[str]], None]
@@ -42,9 +46,14 @@ class Launch:
     Attributes:
         repository: what ``endcap register`` wrote; ``repository/models`` is served.
         host: address to listen on; loopback only unless told otherwise.
+        http_host: another one for HTTP; empty is ``host``, or loopback where gRPC has TLS: HTTP has none.
+        metrics_host: address of the metrics page.
         http_port, grpc_port, metrics_port: 0 takes a free one.
         model_config_name: ``configs/NAME.pbtxt`` is used by the models that have one (``tensorrt``).
         cache_mib: size of the response cache; 0 switches it off.
+        restricted: administration needs the key of ``endcap_rerank.admin_key``, made where none is given.
+        tls: certificates of gRPC; None serves plain text.
+        traces: where traces go; None sends none.
         state: folder of the stores; None is ``repository/state``.
         verbose: the server's log goes to standard error, not into ``repository/logs``.
         load_threads: models loaded at the same time.
@@ -56,11 +65,16 @@ class Launch:
 
     repository: Path
     host: str = "127.0.0.1"
+    http_host: str = ""
+    metrics_host: str = "127.0.0.1"
     http_port: int = 0
     grpc_port: int = 0
     metrics_port: int = 0
     model_config_name: str = ""
     cache_mib: int = 64
+    restricted: bool = True
+    tls: Tls | None = None
+    traces: Traces | None = None
     state: Path | None = None
     verbose: bool = False
     load_threads: int = 4
@@ -84,30 +98,43 @@ class Launch:
             raise InvalidInputError("repository", str(self.repository), expected)
         if self.cache_mib < 0:
             raise InvalidInputError("cache_mib", self.cache_mib, "0 or more is expected")
-        given = [port for _, port in self._ports() if port]
-        for name, port in self._ports():
+        if self.tls is not None:
+            self.tls.validate()
+        if self.traces is not None:
+            self.traces.validate()
+        given = [port for _, port, _ in self._ports() if port]
+        for name, port, host in self._ports():
             if not 0 <= port <= 65_535:
                 raise InvalidInputError(
                     name, port, "a port from 1 to 65535, or 0 for a free one, is expected"
                 )
             if port and given.count(port) > 1:
                 raise InvalidInputError(name, port, "three different ports are expected")
-            if port and not port_is_free(self.host, port):
-                raise InvalidInputError(name, port, f"the port is taken on {self.host}; name another or 0")
+            if port and not port_is_free(host, port):
+                raise InvalidInputError(name, port, f"the port is taken on {host}; name another or 0")
 
-    def _ports(self) -> list[tuple[str, int]]:
-        return [(name, getattr(self, name)) for name in ("http_port", "grpc_port", "metrics_port")]
+    @property
+    def http_address(self) -> str:
+        """Where HTTP listens."""
+        return self.http_host or (LOOPBACK if self.tls is not None else self.host)
+
+    def _ports(self) -> list[tuple[str, int, str]]:
+        return [
+            ("http_port", self.http_port, self.http_address),
+            ("grpc_port", self.grpc_port, self.host),
+            ("metrics_port", self.metrics_port, self.metrics_host),
+        ]
 
     def chosen_ports(self) -> tuple[int, int, int]:
         """HTTP, gRPC and metrics port, with free ones in place of 0."""
         free = iter(free_ports(self.host, 3))
-        http_port, grpc_port, metrics_port = (port or next(free) for _, port in self._ports())
+        http_port, grpc_port, metrics_port = (port or next(free) for _, port, _ in self._ports())
         return http_port, grpc_port, metrics_port
 
     @property
     def ports_are_given(self) -> bool:
         """Whether no port is left to choose."""
-        return all(port for _, port in self._ports())
+        return all(port for _, port, _ in self._ports())
 
 
 class Server:
@@ -121,13 +148,12 @@ class Server:
     def __init__(
         self, launch: Launch, process: subprocess.Popen[bytes], ports: tuple[int, int, int], files: _Files
     ) -> None:
-        host = _reachable(launch.host)
         self.launch = launch
-        self.http_url = f"{host}:{ports[0]}"
+        self.http_url = f"{reachable(launch.http_address)}:{ports[0]}"
         """``host:port`` as ``tritonclient.http`` takes it."""
-        self.grpc_url = f"{host}:{ports[1]}"
+        self.grpc_url = f"{reachable(launch.host)}:{ports[1]}"
         """``host:port`` as ``tritonclient.grpc`` takes it."""
-        self.metrics_url = f"http://{host}:{ports[2]}/metrics"
+        self.metrics_url = f"http://{reachable(launch.metrics_host)}:{ports[2]}/metrics"
         self.log = files.log
         """The log file; None when it goes to standard error."""
         self._process = process
@@ -187,9 +213,9 @@ class Server:
             "disable-auto-complete-config": None,
             "exit-timeout-secs": launch.exit_timeout,
             "model-load-thread-count": launch.load_threads,
-            "http-address": launch.host,
+            "http-address": launch.http_address,
             "grpc-address": launch.host,
-            "metrics-address": launch.host,
+            "metrics-address": launch.metrics_host,
             "http-port": ports[0],
             "grpc-port": ports[1],
             "metrics-port": ports[2],
@@ -203,10 +229,17 @@ class Server:
             options["cache-directory"] = installation.caches
         command = [str(installation.executable)]
         command += [f"--{name}" if value is None else f"--{name}={value}" for name, value in options.items()]
+        if launch.tls is not None:
+            command += launch.tls.options()
+        if launch.traces is not None:
+            command += launch.traces.options()
+        if launch.restricted:
+            for name, argument in restrictions(made_admin_key(launch.repository)).items():
+                env[name] = argument
+                command.append(f"{exec_child.SECRET}{name}")
         command += launch.extra
-        if threading.current_thread() is threading.main_thread():
-            shim = [sys.executable, "-I", "-S", exec_child.__file__, str(os.getpid())]
-            command = shim + command
+        parent = os.getpid() if threading.current_thread() is threading.main_thread() else 0
+        command = [sys.executable, "-I", "-S", exec_child.__file__, str(parent), *command]
         output: IO[bytes] | None = files.log.open("wb") if files.log else None
         try:
             # A session of its own: Ctrl-C in a terminal reaches us alone, and we pass it on once.
@@ -352,33 +385,3 @@ def _remove_orphans() -> None:
         owner = folder.name.removeprefix(FOLDER_PREFIX).partition("-")[0]
         if owner.isdigit() and not Path("/proc", owner).exists():
             shutil.rmtree(folder, ignore_errors=True)
-
-
-def free_ports(host: str, count: int) -> list[int]:
-    """Different ports that were free a moment ago."""
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(_socket(host)) for _ in range(count)]
-        for bound in sockets:
-            bound.bind((host, 0))
-        return [bound.getsockname()[1] for bound in sockets]
-
-
-def port_is_free(host: str, port: int) -> bool:
-    """Whether a server could listen on the port now."""
-    with _socket(host) as candidate:
-        candidate.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            candidate.bind((host, port))
-        except OSError:
-            return False
-    return True
-
-
-def _socket(host: str) -> socket.socket:
-    return socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
-
-
-def _reachable(host: str) -> str:
-    """The address under which this machine reaches a server that listens on ``host``."""
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
-    return f"[{host}]" if ":" in host else host

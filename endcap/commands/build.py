@@ -63,7 +63,7 @@ BadShareOption = Annotated[
 ServerOption = Annotated[
     str | None,
     typer.Option(
-        help="A running Triton that shall load it at once: localhost:8001 or http://localhost:8000."
+        help="A running Triton that shall load it at once: localhost:8001, grpcs://… or http://localhost:8000."
     ),
 ]
 QuantizationOption = Annotated[str, typer.Option(help="How int8 is made: static, rowwise, dynamic or nbits.")]

@@ -29,6 +29,23 @@ def serve(
     metrics_port: Annotated[
         int | None, typer.Option(help="8002 if it is free, else a free one; 0: any.")
     ] = None,
+    http_address: Annotated[
+        str,
+        typer.Option(help="Address of HTTP, which has no TLS. [default: HOST; 127.0.0.1 with --tls-cert]"),
+    ] = "",
+    metrics_address: Annotated[str, typer.Option(help="Address of the metrics page.")] = "127.0.0.1",
+    tls_cert: Annotated[Path | None, typer.Option(help="Certificate (PEM) of gRPC.")] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="Its private key (PEM).")] = None,
+    tls_ca: Annotated[
+        Path | None, typer.Option(help="Mutual TLS: callers need a certificate that this one (PEM) signed.")
+    ] = None,
+    open_admin: Annotated[
+        bool, typer.Option(help="Administration without a key: who reaches a port may load models.")
+    ] = False,
+    otlp: Annotated[
+        str, typer.Option(help="OpenTelemetry collector for traces, e.g. http://localhost:4318/v1/traces.")
+    ] = "",
+    trace_rate: Annotated[int, typer.Option(help="One request in so many is traced.")] = 1000,
     model_config_name: Annotated[
         str, typer.Option(help="Use configs/NAME.pbtxt where a model has one, e.g. tensorrt.")
     ] = "",
@@ -49,15 +66,20 @@ def serve(
 
     Uses the tritonserver on PATH (NVIDIA's container), else the one in the nvidia-pytriton wheel.
     Every file of the release is first held against its checksum, about a second for 200 MB. When one differs,
-    or a model fails to load (Triton's own error is shown), the exit status is 1.
+    or a model fails to load (Triton's own error is shown), the exit status is 1. Administration needs the key
+    of ENDCAP_ADMIN_KEY or ENDCAP_ADMIN_KEY_FILE, else of REPOSITORY/state/admin.key, which is made.
     """
     from endcap_export.registry import verify_served
 
-    from endcap.launcher import Server, TritonError, port_is_free
+    from endcap.launcher import LOOPBACK, Server, TritonError, port_is_free
+    from endcap.triton.protection import Tls
+    from endcap.triton.traces import Traces
 
+    tls = Tls.of(tls_cert, tls_key, tls_ca)
+    hosts = (http_address or (LOOPBACK if tls else host), host, metrics_address)
     ports = [
-        (usual if port_is_free(host, usual) else 0) if port is None else port
-        for port, usual in zip((http_port, grpc_port, metrics_port), USUAL_PORTS, strict=True)
+        (usual if port_is_free(address, usual) else 0) if port is None else port
+        for address, port, usual in zip(hosts, (http_port, grpc_port, metrics_port), USUAL_PORTS, strict=True)
     ]
     stopping = _Stopping()
     with stopping.caught(), errors.status("holding the release against its checksums") as line:
@@ -74,6 +96,11 @@ def serve(
             repository,
             report=report,
             host=host,
+            http_host=hosts[0],
+            metrics_host=metrics_address,
+            restricted=not open_admin,
+            tls=tls,
+            traces=Traces(otlp, trace_rate) if otlp else None,
             http_port=ports[0],
             grpc_port=ports[1],
             metrics_port=ports[2],

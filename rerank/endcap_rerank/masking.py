@@ -26,7 +26,10 @@ _NARROW |= dict.fromkeys(map(ord, "‐‑‒–—−"), ord("-")) | dict.fromke
 _START = r"(?<![A-Za-z0-9])(?<![A-Za-z0-9][-.,/_])"
 _END = r"(?![A-Za-z0-9])(?![-.,/_][A-Za-z0-9])"
 
-_EMAIL = re.compile(r"[A-Za-z0-9._%+'-]+\s?@\s?[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+")
+# A domain may have labels of any script. Its last one is Latin or one of China's: Chinese text can follow it.
+_EMAIL = re.compile(
+    r"[A-Za-z0-9._%+'-]+\s?@\s?(?:[\w-]+\.)+(?:[A-Za-z][A-Za-z0-9-]+|中国|中國|公司|网络|網絡|香港|台灣)"
+)
 _CARD = re.compile(r"(?<![A-Za-z0-9])\d(?:[ -]?\d){13,18}(?![A-Za-z0-9])")
 _ISSUERS = {
     14: re.compile(r"36|38|39|30[0-5]"),

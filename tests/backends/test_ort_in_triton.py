@@ -39,7 +39,7 @@ def ragged(tmp_path_factory, version_folder):
     model.mkdir(parents=True)
     shutil.copytree(version_folder, model / "1")
     (model / "config.pbtxt").write_text(CONFIG.replace("LABELS", str(len(LABELS))))
-    with Server.start(folder) as server:
+    with Server.start(folder, restricted=False) as server:
         yield server
 
 

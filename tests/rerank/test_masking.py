@@ -7,7 +7,8 @@ from endcap_rerank.masking import CARD, EMAIL, PHONE, is_card, masked
 PERSONAL = {
     "alice.smith+shop@example.com": EMAIL,
     "ALICE_S@mail.example.co.uk": EMAIL,
-    "zhang.wei＠例子.example.cn": None,
+    "zhang.wei＠例子.example.cn": EMAIL,
+    "wang@例子.中国": EMAIL,
     "zhangwei＠example．cn": EMAIL,
     "ｚｈａｎｇ＠ｅｘａｍｐｌｅ．ｃｏｍ": EMAIL,
     "13812345678": PHONE,

@@ -15,6 +15,7 @@ import tritonclient.grpc
 import tritonclient.http
 from asking import Raw
 from endcap_export.registry import register
+from endcap_export.triton import load_models
 from endcap_rerank.admin_key import GRPC_HEADER, HEADER, admin_key
 from endcap_rerank.errors import InvalidInputError, ReleaseError
 from processes import children_of, wait_until
@@ -91,16 +92,18 @@ def test_no_key_in_the_log(server, repository):
     assert admin_key(repository) not in server.log.read_text("utf-8", "replace")
 
 
-def test_register_sends_the_repositorys_key_and_needs_it(tmp_path, shop_release, monkeypatch):
+def test_register_sends_the_key_and_needs_it(tmp_path, shop_release, monkeypatch):
+    """The way of `register --server`, for one model; all of them: test_e2e_releases.py."""
     register(shop_release.path, tmp_path, precision="fp32")
+    generation = (tmp_path / "models").resolve()
     monkeypatch.setenv("ENDCAP_ADMIN_KEY", "a-key-of-the-environment")
     with Server.start(tmp_path) as server:
         assert not (tmp_path / "state" / "admin.key").exists()
         for address in (server.grpc_url, f"http://{server.http_url}"):
-            register(shop_release.path, tmp_path, precision="fp32", server=address)
+            load_models(address, generation, ["tokenize"])
         monkeypatch.setenv("ENDCAP_ADMIN_KEY", "quite-another-key-than-that")
         with pytest.raises(ReleaseError, match="restricted"):
-            register(shop_release.path, tmp_path, precision="fp32", server=server.grpc_url)
+            load_models(server.grpc_url, generation, ["tokenize"])
 
 
 # The key ---------------------------------------------------------------------------------------------
@@ -255,8 +258,6 @@ def test_server_without_mutual_tls_is_what_its_certificate_says(repository, cert
 
 
 def test_register_over_mutual_tls(guarded, certificates, repository, monkeypatch):
-    from endcap_export.triton import load_models
-
     address = f"grpcs://{guarded.grpc_url}"
     for name, file in (("CA", "ours.pem"), ("CERT", "caller.pem"), ("KEY", "caller.key")):
         monkeypatch.setenv(f"ENDCAP_TLS_{name}", str(certificates / file))

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import tritonclient.grpc
 import tritonclient.http
 from endcap_client import Client, EndcapError, Timeout
@@ -131,7 +132,7 @@ def _overhead(server: Server, queries: Sequence[str], pairs: int, bare: Any, nam
     }
 
 
-def _difference(times: np.ndarray, goal: str) -> Figure:
+def _difference(times: npt.NDArray[np.float64], goal: str) -> Figure:
     """Median of the second column less that of the first."""
     bare_ms, sdk_ms = np.median(times, axis=0)
     rng = np.random.default_rng(1)

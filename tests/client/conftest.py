@@ -50,13 +50,17 @@ def flavour(request):
 
 
 @pytest.fixture
-def open_client(flavour):
-    """``open_client(url, **keywords)`` makes a client of this flavour that is closed after the test."""
+def new_client(flavour):
+    """``new_client(url, **keywords)`` makes a client of this flavour that the test itself closes."""
     protocol, _, kind = flavour.partition("-")
+    return lambda url=None, **keywords: (Awaited if kind else Client)(url, protocol, **keywords)
+
+
+@pytest.fixture
+def open_client(new_client):
+    """``open_client(url, **keywords)`` makes a client of this flavour that is closed after the test."""
     with ExitStack() as stack:
-        yield lambda url=None, **keywords: stack.enter_context(
-            (Awaited if kind else Client)(url, protocol, **keywords)
-        )
+        yield lambda url=None, **keywords: stack.enter_context(new_client(url, **keywords))
 
 
 @pytest.fixture

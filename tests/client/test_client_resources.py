@@ -32,18 +32,12 @@ def settled(measure, expected, seconds=10.0):
 
 
 @pytest.mark.parametrize("hedge_after", [None, 0.005])
-def test_a_closed_client_leaves_no_thread_and_no_file(stand_in, flavour, hedge_after):
-    from conftest import Awaited
-    from endcap_client import Client
-
-    protocol, _, kind = flavour.partition("-")
+def test_a_closed_client_leaves_no_thread_and_no_file(stand_in, new_client, hedge_after):
     slow, quick = stand_in(), stand_in()
     slow.delay = 0.03
 
     def use():
-        with (Awaited if kind else Client)(
-            [slow.url, quick.url], protocol, hedge_after=hedge_after, timeout=20.0
-        ) as client:
+        with new_client([slow.url, quick.url], hedge_after=hedge_after, timeout=20.0) as client:
             for _ in range(4):
                 client.search("drill")
 

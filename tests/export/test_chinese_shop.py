@@ -57,7 +57,7 @@ def made(tmp_path_factory):
         folder / "repository",
         base=str(chinese_base(folder / "base", text)),
         settings=TrainingSettings(
-            max_steps=250, batch_size=16, tag_batch_size=32, learning_rate=3e-3, seed=1
+            max_steps=250, batch_size=32, tag_batch_size=32, learning_rate=3e-3, typo=0.0, seed=1
         ),
         normalize="width,simplified",
     )

@@ -110,10 +110,9 @@ def write_release(
             if file.is_file()
         }
         created = datetime.now(UTC)
-        content = hashlib.sha256(json.dumps(checksums, sort_keys=True).encode()).hexdigest()
         manifest: dict[str, Any] = {
             "format": FORMAT,
-            "id": f"{created:%Y%m%d-%H%M%S}-{content[:6]}",
+            "id": "",
             "created_at": created.isoformat(timespec="seconds"),
             "labels": list(labels),
             "dimension": int(embeddings.shape[1]),
@@ -127,6 +126,9 @@ def write_release(
         }
         # Through JSON and back: what a reader gets, tuples as lists and all.
         manifest = json.loads(json.dumps(manifest))
+        # Of all that it says: equal files can come with other labels within one second.
+        content = hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
+        manifest["id"] = f"{created:%Y%m%d-%H%M%S}-{content[:6]}"
         manifest[MANIFEST_CHECKSUM] = manifest_checksum(manifest)
         (draft / MANIFEST).write_text(json.dumps(manifest, indent=2, ensure_ascii=False), "utf-8")
         draft.chmod(0o755)

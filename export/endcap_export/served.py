@@ -123,7 +123,7 @@ def milliseconds(pair: Sequence[Served], queries: Sequence[str]) -> list[float]:
     """Milliseconds per query of each encoder, one query at a time on one thread.
 
     The two take turns, so that whatever else the machine does slows both; of five rounds the best of each
-    query counts.
+    query counts, and the median over the queries: some are interrupted in every round of a busy machine.
     """
     best = np.full((len(pair), len(queries)), np.inf)
     inputs = [[served.tokenizer.encode([query]) for query in queries] for served in pair]
@@ -135,4 +135,4 @@ def milliseconds(pair: Sequence[Served], queries: Sequence[str]) -> list[float]:
                 pair[row].encoder.encode(tokens.input_ids, tokens.attention_mask)
                 if turn:  # the first round warms up
                     best[row, column] = min(best[row, column], time.perf_counter() - started)
-    return [float(1000 * row.mean()) for row in best]
+    return [float(1000 * np.median(row)) for row in best]

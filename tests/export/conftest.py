@@ -91,7 +91,9 @@ def trained(tmp_path_factory, shop, tiny_base):
     from endcap_export.train import TrainingSettings
     from endcap_export.trained import train_encoder
 
-    settings = TrainingSettings(max_steps=150, batch_size=16, tag_batch_size=32, learning_rate=3e-3, seed=1)
+    settings = TrainingSettings(
+        max_steps=150, batch_size=16, tag_batch_size=32, learning_rate=3e-3, typo=0.0, seed=1
+    )
     return train_encoder(shop, str(tiny_base), tmp_path_factory.mktemp("trained"), settings)
 
 

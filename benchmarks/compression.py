@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -31,7 +30,7 @@ from endcap_export.vocabulary import prune_vocabulary
 from endcap_rerank.errors import EndcapError
 from endcap_rerank.tokenizer import QueryTokenizer, Tokens
 
-from benchmarks.encoder import ROUND, in_turns, speedup
+from benchmarks.encoder import ROUND, in_turns, one_thread, speedup
 from endcap.reports import Figure, Report
 
 LAYERS = 3
@@ -99,7 +98,7 @@ def measure(
     """
     if not shop.held_tags and not shop.held_judgments:
         raise EndcapError("nothing to evaluate on: neither held-out judgments nor tagged queries")
-    with _one_thread():
+    with one_thread():
         started = perf_counter()
         forms = build_forms(trained, shop, work, layers, progress)
         encoders = {name: OnnxEncoder(form.file) for name, form in forms.items()}
@@ -281,13 +280,3 @@ def _told(work: Path, layers: int) -> str:
         f"layers {', '.join(map(str, told['kept_layers']))} of the teacher, {told['steps']} steps over "
         f"{told['texts']} texts, {taken / 60:.1f} minutes"
     )
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

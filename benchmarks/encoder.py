@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from time import perf_counter
@@ -59,9 +60,7 @@ def measure(
     """
     texts = _chosen(Traffic.of_path(queries).queries, max(runs, PARITY_QUERIES))
     tokenizer = QueryTokenizer(release)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
+    with one_thread():
         model, origin = _pytorch(release, encoder)
         parity = _parity(model, tokenizer, texts[:PARITY_QUERIES])
         # The export sets plain attention; transformers' default is the fair rival.
@@ -70,8 +69,6 @@ def measure(
         sets = [tokenizer.encode([text]) for text in texts[:runs]]
         with torch.inference_mode():
             times = in_turns([forms["int8"].encode, forms["fp32"].encode, eager_form(model)], sets, progress)
-    finally:
-        torch.set_num_threads(threads)
     int8, fp32, eager = 1e3 * np.median(times, axis=1)
     milliseconds = {"int8_ms": float(int8), "fp32_ms": float(fp32), "pytorch_ms": float(eager)}
     nearness, padding = _cosines(forms, tokenizer, texts[: min(runs, 200)])
@@ -104,6 +101,17 @@ def measure(
         f"{os.cpu_count()} cores."
     )
     return Report("encoder", figures, notes)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """PyTorch on one thread, as the others run."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def in_turns(

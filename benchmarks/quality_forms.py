@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,7 +23,7 @@ from endcap_export.shop import Shop, texts_of
 from endcap_export.trained import TrainedEncoder
 from endcap_rerank.tokenizer import QueryTokenizer
 
-from benchmarks.encoder import eager_form, in_turns, speedup
+from benchmarks.encoder import eager_form, in_turns, one_thread, speedup
 from benchmarks.quality_parts import STUDENT
 from endcap.evaluation_report import figure
 from endcap.reports import Figure
@@ -149,7 +148,7 @@ def _speedups(
     # The export sets plain attention; transformers' default is the fair rival.
     model.set_attn_implementation("sdpa")
     sets = [tokenizer.encode([query]) for query in queries]
-    with _one_thread(), torch.inference_mode():
+    with one_thread(), torch.inference_mode():
         times = in_turns(
             [*(form.encode for form in forms.values()), eager_form(model)],
             sets,
@@ -171,13 +170,3 @@ def _queries(shop: Shop) -> list[str]:
     queries = [query.text for query in shop.held_tags] + [one.query for one in shop.held_judgments]
     distinct = list(dict.fromkeys(queries))
     return [distinct[at] for at in np.random.default_rng(_SEED).permutation(len(distinct))]
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

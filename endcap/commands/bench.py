@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,11 +13,20 @@ import typer
 from endcap.console import reports_errors
 
 if TYPE_CHECKING:
+    from endcap_export.progress import Progress as Stages
+
+    from benchmarks.repositories import Prepared
     from endcap.reports import Report
 
 Repository = Annotated[
     Path | None,
     typer.Option("--repository", help="A registered repository; left out, the one named above."),
+]
+Queries = Annotated[
+    Path | None, typer.Option(help="File of queries (csv with a column `query`, jsonl, txt), or a shop.")
+]
+DataSets = Annotated[
+    Path | None, typer.Option(help="Folder of the data sets. [default: ENDCAP_DATA, ../shared/data]")
 ]
 Output = Annotated[Path, typer.Option("--output", help="Where the report goes.")]
 REPORTS = Path("build/reports")
@@ -39,12 +50,8 @@ def load(
     from benchmarks.load import run_load
     from benchmarks.repositories import demo
     from endcap.console import errors
-    from endcap.progress import stage_bars
 
-    if repository is None or traffic is None:
-        with stage_bars() as bars:
-            prepared = demo(bars)
-        repository, traffic = repository or prepared.repository, traffic or prepared.traffic
+    repository, traffic = _asked_or_prepared(repository, traffic, demo)
     with Progress(console=errors, transient=True) as progress:
         task = progress.add_task("load", total=seconds + 4)
         report = run_load(
@@ -65,9 +72,7 @@ def load(
 @reports_errors
 def stages(
     repository: Repository = None,
-    queries: Annotated[
-        Path | None, typer.Option(help="File of queries (csv with a column `query`, jsonl, txt), or a shop.")
-    ] = None,
+    queries: Queries = None,
     requests: Annotated[int, typer.Option(min=10, help="Measured requests of each kind.")] = 600,
     output: Output = REPORTS,
 ) -> None:
@@ -77,27 +82,19 @@ def stages(
     demo shop.
     """
     _add_checkout()
-    from rich.progress import Progress
 
     from benchmarks.repositories import real_or_demo
     from benchmarks.stages import measure
-    from endcap.console import errors
-    from endcap.progress import stage_bars
 
-    if repository is None or queries is None:
-        with stage_bars() as bars:
-            prepared = real_or_demo(bars)
-        repository, queries = repository or prepared.repository, queries or prepared.traffic
-    with Progress(console=errors, transient=True) as progress:
-        task = progress.add_task("stages", total=None)
+    repository, queries = _asked_or_prepared(repository, queries, real_or_demo)
+    with _steps("stages") as progress:
         report = measure(
             repository,
             queries,
             requests=requests,
-            progress=lambda done, total: progress.update(task, completed=done, total=total),
+            progress=progress,
         )
-    report.write(output)
-    _show(report, output)
+    _publish(report, output)
 
 
 @reports_errors
@@ -113,28 +110,22 @@ def diversify(
 ) -> None:
     """Selection of 20 products beside pyversity, the whole rerank stage, on one thread: diversify.json."""
     _add_checkout()
-    from rich.progress import Progress
 
     from benchmarks.diversify import measure
-    from endcap.console import errors
 
-    with Progress(console=errors, transient=True) as progress:
-        task = progress.add_task("diversify", total=None)
+    with _steps("diversify") as progress:
         report = measure(
             rounds=rounds,
             cases=cases,
             products=products,
-            progress=lambda done, total: progress.update(task, completed=done, total=total),
+            progress=progress,
         )
-    report.write(output)
-    _show(report, output)
+    _publish(report, output)
 
 
 @reports_errors
 def ranking(
-    data: Annotated[
-        Path | None, typer.Option(help="Folder of the data sets. [default: ENDCAP_DATA, ../shared/data]")
-    ] = None,
+    data: DataSets = None,
     products: Annotated[int, typer.Option(min=200, help="Products of the demo shop.")] = 5000,
     shoppers: Annotated[int, typer.Option(min=10, help="Shoppers of the demo shop.")] = 400,
     output: Output = REPORTS,
@@ -154,16 +145,13 @@ def ranking(
             pictures=output,
             progress=lambda stage: status.update(stage),
         )
-    report.write(output)
-    _show(report, output)
+    _publish(report, output)
 
 
 @reports_errors
 def encoder(
     repository: Repository = None,
-    queries: Annotated[
-        Path | None, typer.Option(help="File of queries (csv with a column `query`, jsonl, txt), or a shop.")
-    ] = None,
+    queries: Queries = None,
     trained: Annotated[
         Path | None,
         typer.Option(
@@ -180,28 +168,20 @@ def encoder(
     _add_checkout()
     from endcap_export.registry import RELEASES, current
     from endcap_rerank.release import Release
-    from rich.progress import Progress
 
     from benchmarks.encoder import measure
     from benchmarks.repositories import real_or_demo
-    from endcap.console import errors
-    from endcap.progress import stage_bars
 
-    if repository is None or queries is None:
-        with stage_bars() as bars:
-            prepared = real_or_demo(bars)
-        repository, queries = repository or prepared.repository, queries or prepared.traffic
-    with Progress(console=errors, transient=True) as progress:
-        task = progress.add_task("encoder", total=None)
+    repository, queries = _asked_or_prepared(repository, queries, real_or_demo)
+    with _steps("encoder") as progress:
         report = measure(
             Release.open(repository / RELEASES / current(repository).release),
             queries,
             encoder=trained,
             runs=runs,
-            progress=lambda done, total: progress.update(task, completed=done, total=total),
+            progress=progress,
         )
-    report.write(output)
-    _show(report, output)
+    _publish(report, output)
 
 
 @reports_errors
@@ -244,15 +224,12 @@ def compression(
             pictures=output,
             progress=bars,
         )
-    report.write(output)
-    _show(report, output)
+    _publish(report, output)
 
 
 @reports_errors
 def quality(
-    data: Annotated[
-        Path | None, typer.Option(help="Folder of the data sets. [default: ENDCAP_DATA, ../shared/data]")
-    ] = None,
+    data: DataSets = None,
     only: Annotated[
         str, typer.Option(help="Parts to measure, with commas between.")
     ] = "joint,tags,pairs,zh,int8,student3",
@@ -290,15 +267,12 @@ def quality(
             runs=runs,
             progress=bars,
         )
-    report.write(output)
-    _show(report, output)
+    _publish(report, output)
 
 
 @reports_errors
 def retrieval(
-    data: Annotated[
-        Path | None, typer.Option(help="Folder of the data sets. [default: ENDCAP_DATA, ../shared/data]")
-    ] = None,
+    data: DataSets = None,
     products: Annotated[int, typer.Option(min=20_000, help="Products of the large catalogue.")] = 1_000_000,
     seconds: Annotated[float, typer.Option(min=2, help="How long the catalogue changes under search.")] = 60,
     kills: Annotated[int, typer.Option(min=1, help="Writers that are killed at a random moment.")] = 10,
@@ -321,16 +295,13 @@ def retrieval(
             data=folder if folder and (folder / "homedepot").is_dir() else None,
             progress=lambda stage: status.update(stage),
         )
-    report.write(output)
-    _show(report, output)
+    _publish(report, output)
 
 
 @reports_errors
 def sdk(
     repository: Repository = None,
-    queries: Annotated[
-        Path | None, typer.Option(help="File of queries (csv with a column `query`, jsonl, txt), or a shop.")
-    ] = None,
+    queries: Queries = None,
     pairs: Annotated[int, typer.Option(min=50, help="Calls of SDK and tritonclient each.")] = 1500,
     calls: Annotated[int, typer.Option(min=100, help="Calls over which nothing shall grow.")] = 10_000,
     seconds: Annotated[
@@ -343,12 +314,8 @@ def sdk(
     from benchmarks.repositories import demo
     from benchmarks.sdk import measure
     from endcap.console import errors
-    from endcap.progress import stage_bars
 
-    if repository is None or queries is None:
-        with stage_bars() as bars:
-            prepared = demo(bars)
-        repository, queries = repository or prepared.repository, queries or prepared.traffic
+    repository, queries = _asked_or_prepared(repository, queries, demo)
     with errors.status("sdk") as status:
         report = measure(
             repository,
@@ -358,8 +325,7 @@ def sdk(
             seconds=seconds,
             progress=lambda stage: status.update(stage),
         )
-    report.write(output)
-    _show(report, output)
+    _publish(report, output)
 
 
 def _add_checkout() -> None:
@@ -371,6 +337,36 @@ def _add_checkout() -> None:
         raise EndcapError(f"{root} has no benchmarks/: they run from a checkout of Endcap (pip install -e .)")
     if str(root) not in sys.path:
         sys.path.insert(0, str(root))
+
+
+def _asked_or_prepared(
+    repository: Path | None, queries: Path | None, prepare: Callable[[Stages], Prepared]
+) -> tuple[Path, Path]:
+    """What was asked for; what was not comes from ``prepare``."""
+    from endcap.progress import stage_bars
+
+    if repository is not None and queries is not None:
+        return repository, queries
+    with stage_bars() as bars:
+        prepared = prepare(bars)
+    return repository or prepared.repository, queries or prepared.traffic
+
+
+@contextmanager
+def _steps(name: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar that is told (steps done, steps in all)."""
+    from rich.progress import Progress
+
+    from endcap.console import errors
+
+    with Progress(console=errors, transient=True) as progress:
+        task = progress.add_task(name, total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
+
+
+def _publish(report: Report, output: Path) -> None:
+    report.write(output)
+    _show(report, output)
 
 
 def _show(report: Report, output: Path) -> None:

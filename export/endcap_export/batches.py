@@ -25,8 +25,8 @@ HALF = 0.5
 """Grade from which a product answers a query well enough to be no other query's wrong answer."""
 
 MOST_ITEMS = 4
-"""Graded products of a query in one batch; of more, other ones are drawn each time. With eight, the same
-training time meets half as many queries, and is worth less."""
+"""Graded products of a query in one batch; of more, other ones are drawn each time. With more, the
+same training time meets fewer queries."""
 
 _BUCKET = 50
 """Batches that are sorted by length together: little padding, and still a good shuffle."""

@@ -17,7 +17,7 @@ def best_path(logits: Floats, labels: Sequence[str]) -> list[int]:
     """The sequence of labels with the highest product of probabilities in which no ``I-x`` hangs in the air.
 
     ``I-x`` may follow only ``B-x`` and ``I-x``. Choosing each word's label alone breaks that rule now and
-    then, and a broken name is a wrong name: on QueryNER the legal sequence has half a point more F1.
+    then, and a broken name is a wrong name.
     By dynamic programming over the words, Viterbi 1967. Most queries never get there: where each word's
     best labels are legal together, they are the answer.
 

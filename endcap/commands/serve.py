@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import signal
 from pathlib import Path
-from types import FrameType
 from typing import Annotated
 
 import typer
@@ -53,6 +51,9 @@ def serve(
     state: Annotated[
         Path | None, typer.Option(help="Shoppers' events and catalogue changes. [default: REPOSITORY/state]")
     ] = None,
+    supervise: Annotated[
+        bool, typer.Option(help="Start the server again when it, or one of its models' processes, has died.")
+    ] = False,
     load_threads: Annotated[int, typer.Option(help="Models loaded at the same time.")] = 4,
     timeout: Annotated[float, typer.Option(help="Seconds until the server must be ready.")] = 120.0,
     verbose: Annotated[
@@ -66,14 +67,20 @@ def serve(
 
     Uses the tritonserver on PATH (NVIDIA's container), else the one in the nvidia-pytriton wheel.
     Every file of the release is first held against its checksum, about a second for 200 MB. When one differs,
-    or a model fails to load (Triton's own error is shown), the exit status is 1. Administration needs the key
-    of ENDCAP_ADMIN_KEY or ENDCAP_ADMIN_KEY_FILE, else of REPOSITORY/state/admin.key, which is made.
+    the release before is registered again and served. When there is none, or a model fails to load (Triton's
+    own error is shown), the exit status is 1. Administration needs the key of ENDCAP_ADMIN_KEY or
+    ENDCAP_ADMIN_KEY_FILE, else of REPOSITORY/state/admin.key, which is made.
     """
-    from endcap_export.registry import verify_served
+    from endcap_export.sound import sound_release
 
-    from endcap.launcher import LOOPBACK, Server, TritonError, port_is_free
+    from endcap.launcher import LOOPBACK, Launch, Server, TritonError, port_is_free
+    from endcap.stopping import Stopping
+    from endcap.supervisor import Supervisor
     from endcap.triton.protection import Tls
     from endcap.triton.traces import Traces
+
+    def say(sentence: str) -> None:
+        errors.print(sentence, style="yellow", markup=False, highlight=False, soft_wrap=True)
 
     tls = Tls.of(tls_cert, tls_key, tls_ca)
     hosts = (http_address or (LOOPBACK if tls else host), host, metrics_address)
@@ -81,89 +88,68 @@ def serve(
         (usual if port_is_free(address, usual) else 0) if port is None else port
         for address, port, usual in zip(hosts, (http_port, grpc_port, metrics_port), USUAL_PORTS, strict=True)
     ]
-    stopping = _Stopping()
-    with stopping.caught(), errors.status("holding the release against its checksums") as line:
-        verify_served(repository)
-        stopping.check()
-        line.update("starting Triton")
+    launch = Launch(
+        repository.resolve(),
+        host=host,
+        http_host=hosts[0],
+        metrics_host=metrics_address,
+        restricted=not open_admin,
+        tls=tls,
+        traces=Traces(otlp, trace_rate) if otlp else None,
+        http_port=ports[0],
+        grpc_port=ports[1],
+        metrics_port=ports[2],
+        model_config_name=model_config_name,
+        cache_mib=cache_mib,
+        state=state,
+        load_threads=load_threads,
+        timeout=timeout,
+        verbose=verbose,
+        extra=tuple(triton_options or ()),
+    )
+    stopping = Stopping()
 
-        def report(seconds: float, loaded: list[str]) -> None:
+    def started(launch: Launch) -> Server:
+        with errors.status("holding the release against its checksums") as line:
+            sound_release(repository, say)
             stopping.check()
-            models = f", loaded: {' '.join(loaded)}" if loaded else ""
-            line.update(f"starting Triton, {seconds:.1f} s{models}")
+            line.update("starting Triton")
 
-        server = Server.start(
-            repository,
-            report=report,
-            host=host,
-            http_host=hosts[0],
-            metrics_host=metrics_address,
-            restricted=not open_admin,
-            tls=tls,
-            traces=Traces(otlp, trace_rate) if otlp else None,
-            http_port=ports[0],
-            grpc_port=ports[1],
-            metrics_port=ports[2],
-            model_config_name=model_config_name,
-            cache_mib=cache_mib,
-            state=state,
-            load_threads=load_threads,
-            timeout=timeout,
-            verbose=verbose,
-            extra=tuple(triton_options or ()),
-        )
-    stopping.server = server
+            def report(seconds: float, loaded: list[str]) -> None:
+                stopping.check()
+                models = f", loaded: {' '.join(loaded)}" if loaded else ""
+                line.update(f"starting Triton, {seconds:.1f} s{models}")
+
+            return Server.launched(launch, report)
+
+    def started_again(before: Server) -> Server:
+        stopping.server = started(before.launch.on_ports(before.ports))
+        show(stopping.server)
+        return stopping.server
+
+    def show(server: Server) -> None:
+        if server.log:
+            console.print(f"log: {server.log}", highlight=False, soft_wrap=True)
+
     with stopping.caught():
+        server = stopping.server = started(launch)
+        status = None
         try:
             console.print(
                 f"ready: gRPC {server.grpc_url}, HTTP {server.http_url}, metrics {server.metrics_url}",
                 highlight=False,
                 soft_wrap=True,
             )
-            if server.log:
-                console.print(f"log: {server.log}", highlight=False, soft_wrap=True)
+            show(server)
             stopping.check()
-            status = server.wait()
+            if supervise:
+                Supervisor(server, started_again, say=say, stopping=lambda: stopping.asked).run()
+                stopping.server.wait()
+            else:
+                status = server.wait()
         finally:
-            server.stop()
-    if stopping.number is None:
+            stopping.server.stop()
+    if status is not None and not stopping.asked:
         where = f"; see {server.log}" if server.log else ""
         raise TritonError(f"tritonserver ended by itself with status {status}{where}")
     console.print("stopped", highlight=False)
-
-
-class _Stopping:
-    """SIGINT and SIGTERM: passed on to a running server, or ending its start."""
-
-    def __init__(self) -> None:
-        from endcap.launcher import Server
-
-        self.number: int | None = None
-        self.server: Server | None = None
-
-    def caught(self) -> _Caught:
-        return _Caught(self)
-
-    def check(self) -> None:
-        if self.number is not None:
-            raise KeyboardInterrupt if self.number == signal.SIGINT else typer.Exit(128 + self.number)
-
-    def __call__(self, number: int, frame: FrameType | None) -> None:
-        self.number = number
-        if self.server is not None:
-            # A second signal is passed on too: Triton then stops waiting for what is in flight.
-            self.server.send_signal(number)
-
-
-class _Caught:
-    def __init__(self, stopping: _Stopping) -> None:
-        self._stopping = stopping
-
-    def __enter__(self) -> None:
-        self._before = {
-            number: signal.signal(number, self._stopping) for number in (signal.SIGINT, signal.SIGTERM)
-        }
-
-    def __exit__(self, *exception: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)

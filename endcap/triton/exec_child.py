@@ -4,6 +4,11 @@ Run as ``python -I -S exec_child.py PARENT_PID COMMAND…``; PARENT_PID 0 outliv
 would do the same, but runs Python between fork and exec, which can deadlock where the parent has threads
 (gRPC's, for one).
 
+A second process stays behind that ends what is left of the process group when tritonserver has ended,
+however it did: Python stubs of a killed server wait for it for ever, on a lock in shared memory (seen with
+2.51). The kernel's own signal to a child whose parent dies would not do for them: it comes when the *thread*
+that started them ends, and Triton's loading threads do.
+
 An argument ``@ENV:NAME`` is replaced by the value of the environment variable NAME without ever standing on
 the command line, which every user of a machine can read in ``ps``; the environment only the same user and
 root can. tritonserver takes its keys as arguments and nowhere else, so the replacement happens in its memory:
@@ -16,6 +21,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import select
 import signal
 import struct
 import sys
@@ -45,7 +51,36 @@ def main() -> None:
     }
     if secrets and not _watched(libc, secrets):
         raise SystemExit(f"error: {NOT_ALLOWED}")
+    _leave_undertaker()
     os.execv(command[0], command)
+
+
+def _leave_undertaker() -> None:
+    """Leave a process that kills this process's group, itself with it, once this process has ended.
+
+    Nothing is left where this process does not lead a group: its members would be others as well.
+    """
+    target = os.getpid()
+    if os.getpgrp() != target:
+        return
+    ended = os.pidfd_open(target)
+    child = os.fork()
+    if child:
+        os.waitpid(child, 0)
+        os.close(ended)
+        return
+    if os.fork():  # it belongs to nobody: tritonserver knows no children but its own
+        os._exit(0)
+    # Signals to the group are tritonserver's to obey; the log's and the pipes' ends are not to be kept open.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    os.closerange(0, ended)
+    os.closerange(ended + 1, 256)
+    waiting = select.poll()
+    waiting.register(ended, select.POLLIN)
+    waiting.poll()
+    os.killpg(target, signal.SIGKILL)
+    os._exit(0)
 
 
 def _watched(libc: ctypes.CDLL, secrets: dict[int, str]) -> bool:

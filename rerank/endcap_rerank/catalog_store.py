@@ -1,8 +1,10 @@
 """Changes of the catalogue since its release, kept in SQLite and seen by every process.
 
 The store keeps the latest state of each changed product, so it grows with the number of *different*
-products changed, not with the number of changes. It is meant for up to some 10,000 of them between two
-releases: every process holds the changed products in memory and compares their vectors one by one.
+products changed, not with the number of changes. It is the one truth about them: what segments hold
+(:mod:`endcap_rerank.index.segments`) can be made again from it, for any release.
+
+Whoever stores a product takes it apart into words too, so that no search has to.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,14 +31,21 @@ CREATE TABLE IF NOT EXISTS changes (
     id TEXT NOT NULL UNIQUE,
     document TEXT,           -- NULL: the product is deleted
     embedding BLOB,          -- float32, little-endian
-    encoder_id TEXT
+    encoder_id TEXT,
+    texts INTEGER,           -- digest of all but prices and other numbers
+    words TEXT               -- what the lexical index needs, see endcap_rerank.index.words
 )
 """
+_ADDED = {"texts": "INTEGER", "words": "TEXT"}
+"""Columns that stores of older versions lack."""
 # REPLACE removes the older row of the product, and AUTOINCREMENT never gives a number twice.
-_PUT = "INSERT OR REPLACE INTO changes (id, document, embedding, encoder_id) VALUES (?, ?, ?, ?)"
+_PUT = (
+    "INSERT OR REPLACE INTO changes (id, document, embedding, encoder_id, texts, words) "
+    "VALUES (?, ?, ?, ?, ?, ?)"
+)
 _REENCODE = (
-    "INSERT OR REPLACE INTO changes (id, document, embedding, encoder_id) "
-    "SELECT id, document, ?, ? FROM changes WHERE seq = ?"
+    "INSERT OR REPLACE INTO changes (id, document, embedding, encoder_id, texts, words) "
+    "SELECT id, document, ?, ?, texts, words FROM changes WHERE seq = ?"
 )
 
 
@@ -45,15 +55,29 @@ class Change:
 
     Attributes:
         seq: place in the order of changes.
-        product: None when the product was deleted.
+        document: the product as JSON; None when it was deleted.
         embedding: float32 [D] of the encoder ``encoder_id``; None when the product was deleted.
+        texts: ``texts_digest`` of the product; None where an older version stored it.
+        words: ``Words.dumps`` of the product; None likewise.
     """
 
     seq: int
     id: str
-    product: Product | None
+    document: str | None
     embedding: NDArray[np.float32] | None
     encoder_id: str
+    texts: int | None = None
+    words: str | None = None
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """The fields of the product that are there, decoded; empty when it was deleted."""
+        return {} if self.document is None else json.loads(self.document)
+
+    @property
+    def product(self) -> Product | None:
+        """The product, decoded; None when it was deleted."""
+        return None if self.document is None else Product(**self.fields)
 
 
 class CatalogStore:
@@ -93,12 +117,16 @@ class CatalogStore:
             InvalidInputError: a vector is not a finite row of numbers.
             StoreError: nothing was stored (disk full, database locked or damaged).
         """
+        from endcap_rerank.index.words import Words, texts_digest  # the index package imports this module
+
         rows = [
             (
                 product.id,
                 json.dumps(product.as_mapping(), ensure_ascii=False, separators=(",", ":")),
                 checked_vector("embedding", embedding).astype("<f4").tobytes(),
                 encoder_id,
+                texts_digest(product),
+                Words.of(product).dumps(),
             )
             for product, embedding in items
         ]
@@ -114,7 +142,7 @@ class CatalogStore:
         Raises:
             StoreError: nothing was stored.
         """
-        self._write([(item_id, None, None, None) for item_id in ids])
+        self._write([(item_id, None, None, None, None, None) for item_id in ids])
         return len(ids)
 
     def reencode(self, vectors: Iterable[tuple[int, NDArray[np.float32]]], encoder_id: str) -> None:
@@ -153,18 +181,21 @@ class CatalogStore:
         """
         with self._reading() as connection:
             rows = connection.execute(
-                "SELECT seq, id, document, embedding, encoder_id FROM changes WHERE seq > ? ORDER BY seq",
+                "SELECT seq, id, document, embedding, encoder_id, texts, words FROM changes "
+                "WHERE seq > ? ORDER BY seq",
                 (seq,),
             ).fetchall()
         return [
             Change(
-                seq=number,
-                id=item_id,
-                product=None if document is None else Product(**json.loads(document)),
-                embedding=None if embedding is None else np.frombuffer(embedding, "<f4"),
-                encoder_id=encoder_id or "",
+                number,
+                item_id,
+                document,
+                None if embedding is None else np.frombuffer(embedding, "<f4"),
+                encoder_id or "",
+                texts,
+                words,
             )
-            for number, item_id, document, embedding, encoder_id in rows
+            for number, item_id, document, embedding, encoder_id, texts, words in rows
         ]
 
     def __len__(self) -> int:
@@ -230,9 +261,15 @@ def _open(path: Path, timeout: float) -> sqlite3.Connection:
                 connection.execute("PRAGMA journal_mode = WAL")
                 connection.execute("PRAGMA synchronous = FULL")
                 connection.execute(_SCHEMA)
+                known = {row[1] for row in connection.execute("PRAGMA table_info(changes)")}
+                for name, kind in _ADDED.items():
+                    if name not in known:
+                        connection.execute(f"ALTER TABLE changes ADD COLUMN {name} {kind}")
                 return connection
             except sqlite3.OperationalError as error:
-                if "locked" not in str(error) or time.monotonic() > give_up:
+                # Another process may have added the column meanwhile: look again.
+                again = "locked" in str(error) or "duplicate column" in str(error)
+                if not again or time.monotonic() > give_up:
                     raise
                 time.sleep(0.01)
     except BaseException:

@@ -17,12 +17,12 @@ if TYPE_CHECKING:  # the index package imports this module
     from endcap_rerank.index.vocabulary import CategoryTree, Vocabulary
 
 
-class Segment(Protocol):
-    """A part of the catalogue that can be filtered: the base, or the changes since."""
+class Part(Protocol):
+    """A part of the catalogue that can be filtered: the base, a segment, or the changes since."""
 
     @property
     def columns(self) -> Columns:
-        """One value a position; may be longer than the segment."""
+        """One value a position; may be longer than the part."""
         ...
 
     def __len__(self) -> int: ...
@@ -73,19 +73,17 @@ class Filters:
         attributes = tuple((name, tuple(values)) for name, values in self.attributes.items())
         return self.price_min, self.price_max, self.brands, self.categories, self.in_stock, attributes
 
-    def passing(
-        self, segment: Segment, brands: Vocabulary, categories: CategoryTree
-    ) -> NDArray[np.bool_] | None:
-        """Which positions of a segment pass: bool [len(segment)], or None when no condition is set.
+    def passing(self, part: Part, brands: Vocabulary, categories: CategoryTree) -> NDArray[np.bool_] | None:
+        """Which positions of a part pass: bool [len(part)], or None when no condition is set.
 
-        ``exclude`` is not looked at: ids are resolved across segments by the caller.
+        ``exclude`` is not looked at: ids are resolved across parts by the caller.
 
         Args:
-            brands, categories: the names behind the codes of the segment's columns.
+            brands, categories: the names behind the codes of the part's columns.
         """
         conditions: list[NDArray[np.bool_]] = []
-        count = len(segment)
-        columns = segment.columns
+        count = len(part)
+        columns = part.columns
         if self.price_min is not None:
             conditions.append(columns.price[:count] >= self.price_min)
         if self.price_max is not None:
@@ -102,7 +100,7 @@ class Filters:
         for name, values in self.attributes.items():
             having = np.zeros(count, bool)
             for value in values:
-                having[segment.attribute_rows(name, value)] = True
+                having[part.attribute_rows(name, value)] = True
             conditions.append(having)
         if not conditions:
             return None

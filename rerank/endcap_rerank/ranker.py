@@ -22,6 +22,7 @@ from endcap_rerank.events import Event, EventStore, open_events
 from endcap_rerank.explain import Place, explain
 from endcap_rerank.filters import Filters
 from endcap_rerank.index import Index, LiveIndex
+from endcap_rerank.index.segments import SegmentFolder
 from endcap_rerank.milvus import MilvusAddress, MilvusDense
 from endcap_rerank.options import Options, WindowCap
 from endcap_rerank.pool import Pool, query_openness, recommend_pool, search_pool
@@ -101,7 +102,9 @@ class Ranker:
             index = replace(index, dense=MilvusDense(release.index, address))
         return cls(
             release,
-            LiveIndex(index, CatalogStore(settings.state / CATALOG_FILE)),
+            LiveIndex(
+                index, CatalogStore(settings.state / CATALOG_FILE), SegmentFolder(settings.state, release.id)
+            ),
             open_events(settings),
             weights=RankingWeights.read(release.ranking),
             affinities=LiveAffinities(settings.state, release.id, index.count),

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from endcap_rerank.index.analyzer import analyze
 from endcap_rerank.index.lexical import LexicalDelta, LexicalIndex, query_terms, write_lexical
+from endcap_rerank.index.words import Words
 from endcap_rerank.product import Product
 from endcap_rerank.settings import Settings
 from small_catalog import PRODUCTS
@@ -102,16 +103,16 @@ def test_equal_scores_are_ordered_by_row(tmp_path):
 def test_changed_products_score_as_in_the_base(index):
     delta = LexicalDelta(index)
     for slot, product in enumerate(PRODUCTS):
-        delta.put(slot, product)
+        delta.put(slot, Words.of(product))
     terms = query_terms("yellow cordless drill 手机")
     np.testing.assert_allclose(delta.scores(terms, len(PRODUCTS)), index.scores(terms), rtol=1e-5)
 
 
 def test_a_replaced_product_loses_its_old_words(index):
     delta = LexicalDelta(index)
-    delta.put(0, Product(id="a", title="garden hose"))
+    delta.put(0, Words.of(Product(id="a", title="garden hose")))
     assert delta.scores(query_terms("hose"), 1)[0] > 0
-    delta.put(0, Product(id="a", title="garden gnome"))
+    delta.put(0, Words.of(Product(id="a", title="garden gnome")))
     assert delta.scores(query_terms("hose"), 1)[0] == 0
     assert delta.scores(query_terms("gnome"), 1)[0] > 0
     delta.remove(0)

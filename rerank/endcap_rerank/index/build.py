@@ -32,6 +32,7 @@ class Index:
         dimension: D, the size of a vector.
     """
 
+    directory: Path
     count: int
     dimension: int
     encoder_id: str
@@ -52,6 +53,7 @@ class Index:
             if meta["format"] != FORMAT:
                 raise ReleaseError(f"{file}: format {meta['format']!r}; this Endcap reads {FORMAT}")
             return cls(
+                directory=directory,
                 count=meta["count"],
                 dimension=meta["dimension"],
                 encoder_id=meta["encoder_id"],
@@ -94,9 +96,27 @@ def build_index(
         raise InvalidInputError(
             "interactions", counts.shape, f"{len(products)} finite numbers of at least 0 are expected"
         )
+    write_parts(directory, products, vectors, counts, encoder_id=encoder_id)
+
+
+def write_parts(
+    directory: Path,
+    products: Sequence[Product],
+    vectors: NDArray[np.float32],
+    counts: NDArray[np.float64],
+    *,
+    encoder_id: str,
+    like: Index | None = None,
+) -> None:
+    """What :func:`build_index` does with what it has checked.
+
+    Args:
+        vectors: float32 [N, D]; zeros where a product has none.
+        like: the index beside which this one is searched, by whose statistics its words are scored.
+    """
     directory.mkdir(parents=True, exist_ok=True)
     largest = write_catalog(directory, products, counts)
-    average = write_lexical(directory, products)
+    average = write_lexical(directory, products, None if like is None else like.lexical)
     write_dense(directory, vectors)
     meta = {
         "format": FORMAT,

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from endcap_rerank.index.arrays import open_array, save_array
 from endcap_rerank.index.strings import StringTable, fold, write_strings
 from endcap_rerank.index.vocabulary import CategoryTree, Vocabulary
+from endcap_rerank.index.words import texts_digest
 from endcap_rerank.product import Product
 
 FORMATS: dict[str, Any] = {
@@ -113,6 +114,9 @@ class Catalog:
         self.categories = CategoryTree.open(directory)
         self.largest_count = largest_count
         self._documents = StringTable(directory, "documents", findable=False)
+        # Absent where the index was built before there were any.
+        known = (directory / "texts.npy").is_file()
+        self._texts: NDArray[np.int64] | None = open_array(directory, "texts") if known else None
         self._pairs = StringTable(directory, "attributes")
         self._pair_offsets = open_array(directory, "attributes.row_offsets")
         self._pair_rows = open_array(directory, "attributes.rows")
@@ -129,6 +133,10 @@ class Catalog:
     def product(self, row: int) -> Product:
         """Decode the document of a row."""
         return Product(**json.loads(self._documents[row]))
+
+    def texts(self, row: int) -> int:
+        """``texts_digest`` of a row."""
+        return texts_digest(self.product(row)) if self._texts is None else int(self._texts[row])
 
     def attribute_rows(self, name: str, value: str) -> NDArray[np.int32]:
         """Rows whose attribute ``name`` is ``value``; case does not matter."""
@@ -151,6 +159,7 @@ def write_catalog(directory: Path, products: Sequence[Product], counts: NDArray[
     ids = [product.id for product in products]
     write_strings(directory, "ids", ids, keys=ids)
     write_strings(directory, "documents", _documents(products))
+    save_array(directory, "texts", np.array([texts_digest(product) for product in products], np.int64))
     brands: dict[str, str] = {}
     for product in products:
         if product.brand:

@@ -1,24 +1,26 @@
-"""The products changed since the release, in memory: what the base catalogue is overlaid with."""
+"""The latest changes of the catalogue, in memory: what no segment holds yet."""
 
 from __future__ import annotations
 
-from dataclasses import fields
+from collections.abc import Callable, Collection, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
 from endcap_rerank.index.catalog import Columns, attribute_key
 from endcap_rerank.index.lexical import LexicalDelta, LexicalIndex
+from endcap_rerank.index.selection import best
+from endcap_rerank.index.words import Words
 from endcap_rerank.product import Product
 
 _FIRST_CAPACITY = 64
 
 
 class Delta:
-    """Changed products in slots 0 … m-1. A product keeps its slot while the process lives.
+    """Changed products in slots 0 … m-1. A product keeps its slot as long as the delta lives.
 
     Attributes:
-        alive: bool [m], false where the product was deleted again.
+        visible: bool [m], false where the product was deleted again.
         comparable: bool [m], whether the slot has a vector of the release's encoder.
         vectors: float32 [m, D], zeros where there is none.
     """
@@ -26,20 +28,21 @@ class Delta:
     def __init__(self, dimension: int, lexical: LexicalIndex) -> None:
         self.columns = Columns.zeros(_FIRST_CAPACITY)
         self.lexical = LexicalDelta(lexical)
-        self._alive = np.zeros(_FIRST_CAPACITY, bool)
+        self._visible = np.zeros(_FIRST_CAPACITY, bool)
         self._comparable = np.zeros(_FIRST_CAPACITY, bool)
         self._vectors = np.zeros((_FIRST_CAPACITY, dimension), np.float32)
         self._slots: dict[str, int] = {}
         self._products: list[Product] = []
+        self._texts: list[int] = []
         self._pairs: dict[str, set[int]] = {}
 
     def __len__(self) -> int:
         return len(self._products)
 
     @property
-    def alive(self) -> NDArray[np.bool_]:
+    def visible(self) -> NDArray[np.bool_]:
         """See the class."""
-        return self._alive[: len(self)]
+        return self._visible[: len(self)]
 
     @property
     def comparable(self) -> NDArray[np.bool_]:
@@ -54,7 +57,15 @@ class Delta:
     def slot(self, item_id: str) -> int | None:
         """The slot of a product that was changed and not deleted."""
         slot = self._slots.get(item_id)
-        return slot if slot is not None and self._alive[slot] else None
+        return slot if slot is not None and self._visible[slot] else None
+
+    def shown(self) -> int:
+        """How many products were not deleted again."""
+        return int(np.count_nonzero(self.visible))
+
+    def item_id(self, slot: int) -> str:
+        """The id of the product in a slot, also after it was deleted."""
+        return self._products[slot].id
 
     def product(self, slot: int) -> Product:
         """The product in a slot, also after it was deleted."""
@@ -69,6 +80,8 @@ class Delta:
         self,
         product: Product,
         vector: NDArray[np.float32] | None,
+        texts: int,
+        words: Callable[[], Words],
         *,
         brand: int,
         category: int,
@@ -78,36 +91,68 @@ class Delta:
 
         Args:
             vector: [D], or None when the product has none of the release's encoder.
+            texts: ``texts_digest`` of the product.
+            words: asked only where the texts are new here.
         """
         slot = self._slots.get(product.id)
         if slot is None:
             slot = self._slots[product.id] = len(self._products)
             self._products.append(product)
+            self._texts.append(texts)
             self._make_room()
-            self._file(slot, product)
+            self._file(slot, product, words())
         else:
             before, self._products[slot] = self._products[slot], product
-            # Most changes are of price or stock; taking the words apart is nearly all that a change costs.
-            if not self._alive[slot] or not same_but_numbers(before, product):
+            if not self._visible[slot] or self._texts[slot] != texts:
                 self._unfile(slot, before)
-                self._file(slot, product)
+                self._file(slot, product, words())
+            self._texts[slot] = texts
         self.columns.put(slot, product, brand=brand, category=category, popularity=popularity)
         self._vectors[slot] = 0.0 if vector is None else vector
         self._comparable[slot] = vector is not None
-        self._alive[slot] = True
+        self._visible[slot] = True
 
     def remove(self, item_id: str) -> None:
-        """Delete a product; one that was never changed needs nothing here."""
+        """Delete a product; one that is not here needs nothing."""
         slot = self._slots.get(item_id)
-        if slot is not None and self._alive[slot]:
-            self._alive[slot] = False
+        if slot is not None and self._visible[slot]:
+            self._visible[slot] = False
             self._unfile(slot, self._products[slot])
 
-    def _file(self, slot: int, product: Product) -> None:
+    # Search ------------------------------------------------------------------------------------------
+
+    def scores(self, terms: Mapping[str, float]) -> NDArray[np.float32]:
+        """BM25 of every slot: float32 [m]."""
+        return self.lexical.scores(terms, len(self))
+
+    def having(self, term: str) -> NDArray[np.int64]:
+        """Slots that have a term, ascending."""
+        return self.lexical.having(term)
+
+    def of_code(self, code: str) -> Collection[int]:
+        """Slots with a model number."""
+        return self.lexical.of_code(code)
+
+    def nearest(
+        self, vector: NDArray[np.float32], count: int, passing: NDArray[np.bool_] | None
+    ) -> NDArray[np.int64]:
+        """The ``count`` comparable passing slots nearest to ``vector`` [D]."""
+        slots = np.flatnonzero(self.comparable if passing is None else passing & self.comparable)
+        nearest: NDArray[np.int64] = slots[best((self.vectors @ vector)[slots], count)]
+        return nearest
+
+    def closeness(self, slots: NDArray[np.int64], vector: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Cosine similarity of ``vector`` [D] with each of ``slots``; 0 where one has none."""
+        scores: NDArray[np.float32] = self.vectors[slots] @ vector
+        return scores
+
+    # Inside ------------------------------------------------------------------------------------------
+
+    def _file(self, slot: int, product: Product, words: Words) -> None:
         """Let the words and attributes of a product find its slot."""
         for name, value in product.attributes.items():
             self._pairs.setdefault(attribute_key(name, value), set()).add(slot)
-        self.lexical.put(slot, product)
+        self.lexical.put(slot, words)
 
     def _unfile(self, slot: int, product: Product) -> None:
         for name, value in product.attributes.items():
@@ -115,21 +160,10 @@ class Delta:
         self.lexical.remove(slot)
 
     def _make_room(self) -> None:
-        capacity = len(self._alive)
+        capacity = len(self._visible)
         if len(self) <= capacity:
             return
         self.columns = self.columns.grown(2 * capacity)
-        self._alive = np.concatenate([self._alive, np.zeros(capacity, bool)])
+        self._visible = np.concatenate([self._visible, np.zeros(capacity, bool)])
         self._comparable = np.concatenate([self._comparable, np.zeros(capacity, bool)])
         self._vectors = np.concatenate([self._vectors, np.zeros_like(self._vectors)])
-
-
-NUMBERS = ("price", "in_stock", "rating", "review_count", "created_at")
-"""What of a product may change without changing by what words and attributes it is found."""
-
-_WORDS = tuple(field.name for field in fields(Product) if field.name not in NUMBERS)
-
-
-def same_but_numbers(one: Product, other: Product) -> bool:
-    """Whether two states of a product differ in nothing but :data:`NUMBERS`."""
-    return all(getattr(one, name) == getattr(other, name) for name in _WORDS)

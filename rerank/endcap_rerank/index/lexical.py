@@ -12,57 +12,33 @@ index is built (Lù, "BM25S", 2024) and a query only adds up slices.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from endcap_rerank.index.analyzer import analyze, pieces
+from endcap_rerank.index.analyzer import analyze
 from endcap_rerank.index.arrays import open_array, save_array
-from endcap_rerank.index.codes import CodeTable, codes_of, write_codes
+from endcap_rerank.index.codes import CodeTable, write_codes
 from endcap_rerank.index.selection import best
 from endcap_rerank.index.spelling import Spelling, write_spelling
 from endcap_rerank.index.strings import StringTable, write_strings
-from endcap_rerank.product import CATEGORY_SEPARATOR, Product
+from endcap_rerank.index.words import Words, weighted_terms
+from endcap_rerank.product import Product
 
 K1 = 1.2
 B = 0.75
-FIELD_WEIGHTS = {"title": 1.0, "brand": 0.5, "category": 0.5, "attributes": 0.5}
 _TYPICAL_LENGTH = 10.0
 """Taken for the average length while the base catalogue is empty."""
 
 
-def weighted_terms(product: Product, words: dict[str, str] | None = None) -> dict[str, float]:
-    """The terms of a product with their occurrences, weighted by field.
+def write_lexical(directory: Path, products: Sequence[Product], like: LexicalIndex | None = None) -> float:
+    """Write what :class:`LexicalIndex` reads.
 
     Args:
-        words: told the product's words as they are written, each with its term.
-    """
-    weights: dict[str, float] = {}
-    for field, text in _fields(product):
-        weight = FIELD_WEIGHTS[field]
-        for piece in pieces(text):
-            for term in piece.terms:
-                weights[term] = weights.get(term, 0.0) + weight
-            if words is not None and piece.word:
-                words[piece.text] = piece.terms[0]
-    return weights
-
-
-def _fields(product: Product) -> Iterator[tuple[str, str]]:
-    yield "title", product.title
-    if product.brand:
-        yield "brand", product.brand
-    if product.category:
-        yield "category", product.category.rsplit(CATEGORY_SEPARATOR, 1)[-1]
-    for value in product.attributes.values():
-        yield "attributes", value
-
-
-def write_lexical(directory: Path, products: Sequence[Product]) -> float:
-    """Write what :class:`LexicalIndex` reads.
+        like: the index whose idf and average length are used, so that the scores of both compare; it
+            answers for the spelling of words too.
 
     Returns:
         The average weighted length of a product.
@@ -86,20 +62,27 @@ def write_lexical(directory: Path, products: Sequence[Product]) -> float:
     row_of = np.repeat(np.arange(len(products), dtype=np.int32), sizes)
     tf = np.array(occurrences, np.float64)
     length = np.bincount(row_of, weights=tf, minlength=len(products))
-    average = float(length.mean()) if len(products) and length.any() else _TYPICAL_LENGTH
+    if like is not None:
+        average = like.average_length
+    else:
+        average = float(length.mean()) if len(products) and length.any() else _TYPICAL_LENGTH
 
     order = np.argsort(term_of, kind="stable")  # stable: rows ascend within a term
     counts = np.bincount(term_of, minlength=len(names))
     offsets = np.zeros(len(names) + 1, np.int64)
     np.cumsum(counts, out=offsets[1:])
-    idf = np.log1p((len(products) - counts + 0.5) / (counts + 0.5))
+    if like is not None:
+        idf = np.array([like.idf(name) for name in names])
+    else:
+        idf = np.log1p((len(products) - counts + 0.5) / (counts + 0.5))
     impacts = idf[term_of] * tf * (K1 + 1) / (tf + K1 * (1 - B + B * length[row_of] / average))
 
     write_strings(directory, "terms", names, keys=names)
     save_array(directory, "terms.offsets_rows", offsets)
     save_array(directory, "terms.rows", row_of[order])
     save_array(directory, "terms.impacts", impacts[order].astype(np.float32))
-    write_spelling(directory, {word: int(counts[sorted_id[ids[term]]]) for word, term in words.items()})
+    if like is None:
+        write_spelling(directory, {word: int(counts[sorted_id[ids[term]]]) for word, term in words.items()})
     write_codes(directory, products)
     return average
 
@@ -129,6 +112,10 @@ class LexicalIndex:
             return self._rows[:0], self._impacts[:0]
         start, end = self._offsets[at : at + 2].tolist()
         return self._rows[start:end], self._impacts[start:end]
+
+    def sizes(self) -> NDArray[np.int64]:
+        """Distinct terms of every product: int64 [N]; counted at each call."""
+        return np.bincount(self._rows, minlength=self.count)
 
     def frequency(self, term: str) -> int:
         """How many products contain ``term``."""
@@ -188,62 +175,74 @@ class LexicalDelta:
 
     def __init__(self, base: LexicalIndex) -> None:
         self._base = base
-        self._postings: dict[str, dict[int, float]] = {}
+        self._postings: dict[str, _Postings] = {}
         self._terms_of: dict[int, tuple[str, ...]] = {}
-        self._arrays: dict[str, tuple[NDArray[Any], NDArray[np.float32]]] = {}
         self._idf: dict[str, float] = {}
         self._codes: dict[str, set[int]] = {}
         self._codes_of: dict[int, frozenset[str]] = {}
 
-    def put(self, slot: int, product: Product) -> None:
-        """File the product under ``slot``, in place of what was there."""
+    def put(self, slot: int, words: Words) -> None:
+        """File a product's words under ``slot``, in place of what was there."""
         self.remove(slot)
-        weights = weighted_terms(product)
-        norm = K1 * (1 - B + B * sum(weights.values()) / self._base.average_length)
-        for term, tf in weights.items():
+        norm = K1 * (1 - B + B * sum(words.terms.values()) / self._base.average_length)
+        for term, tf in words.terms.items():
             if (idf := self._idf.get(term)) is None:
                 idf = self._idf[term] = self._base.idf(term)
-            impact = idf * tf * (K1 + 1) / (tf + norm)
-            self._postings.setdefault(term, {})[slot] = impact
-            self._arrays.pop(term, None)
-        self._terms_of[slot] = tuple(weights)
-        self._codes_of[slot] = codes_of(product)
-        for code in self._codes_of[slot]:
+            if (filed := self._postings.get(term)) is None:
+                filed = self._postings[term] = _Postings()
+            filed.add(slot, idf * tf * (K1 + 1) / (tf + norm))
+        self._terms_of[slot] = tuple(words.terms)
+        self._codes_of[slot] = words.codes
+        for code in words.codes:
             self._codes.setdefault(code, set()).add(slot)
 
     def remove(self, slot: int) -> None:
         """Forget what is filed under ``slot``."""
         for term in self._terms_of.pop(slot, ()):
-            slots = self._postings[term]
-            del slots[slot]
-            if not slots:
+            filed = self._postings[term]
+            filed.remove(slot)
+            if not filed.size:
                 del self._postings[term]
-            self._arrays.pop(term, None)
         for code in self._codes_of.pop(slot, ()):
             self._codes[code].discard(slot)
             if not self._codes[code]:
                 del self._codes[code]
 
-    def __contains__(self, term: str) -> bool:
-        return term in self._postings
+    def having(self, term: str) -> NDArray[np.int64]:
+        """The slots that have a term, ascending."""
+        filed = self._postings.get(term)
+        return np.zeros(0, np.int64) if filed is None else np.sort(filed.slots[: filed.size])
 
-    def of_code(self, code: str) -> set[int]:
+    def of_code(self, code: str) -> Collection[int]:
         """The slots of the products with a model number, as :func:`codes_of` writes it."""
-        return self._codes.get(code, set())
+        return self._codes.get(code, ())
 
     def scores(self, terms: Mapping[str, float], slots: int) -> NDArray[np.float32]:
         """BM25 of every slot: float32 [slots]."""
         total = np.zeros(slots, np.float32)
         for term, weight in terms.items():
-            found = self._arrays.get(term)
-            if found is None:
-                filed = self._postings.get(term)
-                if filed is None:
-                    continue
-                found = (
-                    np.fromiter(filed, np.int64, len(filed)),
-                    np.fromiter(filed.values(), np.float32, len(filed)),
-                )
-                self._arrays[term] = found
-            total[found[0]] += found[1] * np.float32(weight)
+            filed = self._postings.get(term)
+            if filed is not None:
+                total[filed.slots[: filed.size]] += filed.impacts[: filed.size] * np.float32(weight)
         return total
+
+
+class _Postings:
+    """The slots that have a term, and its impact in each: arrays that grow, and are read as they are."""
+
+    __slots__ = ("impacts", "size", "slots")
+
+    def __init__(self) -> None:
+        self.slots, self.impacts, self.size = np.empty(2, np.int64), np.empty(2, np.float32), 0
+
+    def add(self, slot: int, impact: float) -> None:
+        if self.size == len(self.slots):
+            self.slots = np.concatenate([self.slots, self.slots])
+            self.impacts = np.concatenate([self.impacts, self.impacts])
+        self.slots[self.size], self.impacts[self.size] = slot, impact
+        self.size += 1
+
+    def remove(self, slot: int) -> None:
+        self.size -= 1
+        at = int(np.flatnonzero(self.slots[: self.size + 1] == slot)[0])
+        self.slots[at], self.impacts[at] = self.slots[self.size], self.impacts[self.size]

@@ -1,9 +1,8 @@
-"""What is known of each product of a living catalogue: the base overlaid with its changes."""
+"""What is known of each product of a living catalogue, by row."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,80 +10,78 @@ from numpy.typing import NDArray
 
 from endcap_rerank.errors import InvalidInputError
 from endcap_rerank.index.build import Index
-from endcap_rerank.index.catalog import popularity_of
-from endcap_rerank.index.delta import NUMBERS, Delta, same_but_numbers
+from endcap_rerank.index.overlay import Overlay, Part
+from endcap_rerank.index.segments import Segment
 from endcap_rerank.index.vocabulary import Vocabulary
 from endcap_rerank.product import Product
 
 Rows = Sequence[int] | NDArray[np.integer[Any]]
 _NAMES = ("brand", "category")
-_SAME_VECTOR = 0.98
-"""Cosine similarity from which a vector counts as that of the same text, encoded in another batch."""
 
 
 class LiveProducts:
     """The products of a release's index and those changed since, by row.
 
-    A product is a *row*: 0 … N-1 in the base, N and above for a changed product, whose base row is then
-    hidden. Where only numbers changed, as price and stock, the product keeps its base row, its words and its
-    vector there. Codes hold within a process until it ends, and what a row means does.
+    A product is a *row*: 0 … N-1 in the release, N and above for a changed product, whose row in the release
+    is then hidden. Where only numbers changed, as price and stock, the product keeps its row, its words and
+    its vector there. Codes hold within a process until it ends. So does what a row means, but for the rows
+    of changed products: when their segment was written anew (:mod:`.segments`), they get new rows, above all
+    that there were, and the old ones can be read until that happens once more.
     """
 
-    def __init__(self, index: Index) -> None:
+    def __init__(self, index: Index, segment: Segment | None = None) -> None:
         self.index = index
         self.dimension = index.dimension
-        self._base = index.catalog.changeable()
-        self._numbers: dict[int, dict[str, Any]] = {}
-        """By base row, the numbers that have changed since the release."""
-        self._delta = Delta(index.dimension, index.lexical)
         self._brands = index.catalog.brands
         self._categories = index.catalog.categories
-        self._visible: NDArray[np.bool_] | None = None
-        """Which base rows are not hidden; None: all."""
-        self._seq = 0
+        self._overlay = Overlay(index, segment, self._brands, self._categories)
+        self._first = index.count
+        """Row of the first changed product."""
+        self._former: list[tuple[int, Part]] = []
+        self._adopted = 0
 
     @property
     def version(self) -> int:
         """Grows with every change that was taken in: what was computed from the catalogue holds for one."""
-        return self._seq
+        return self._overlay.seq + self._adopted
+
+    @property
+    def seq(self) -> int:
+        """The place of the last change taken in, in the order of the store."""
+        return self._overlay.seq
 
     def __len__(self) -> int:
         """How many products can be found."""
-        hidden = 0 if self._visible is None else self.index.count - int(np.count_nonzero(self._visible))
-        return self.index.count - hidden + int(np.count_nonzero(self._delta.alive))
+        overlay = self._overlay
+        return overlay.base.shown() + sum(part.shown() for part in overlay.changed)
 
     def row(self, item_id: str) -> int | None:
         """The row of a product; None when the catalogue has it not, or no longer."""
-        slot = self._delta.slot(item_id)
+        overlay = self._overlay
+        slot = overlay.delta.slot(item_id)
         if slot is not None:
-            return slot + self.index.count
-        row = self.index.catalog.ids.find(item_id)
-        return None if row < 0 or (self._visible is not None and not self._visible[row]) else row
+            return slot + self._first + (0 if overlay.segment is None else len(overlay.segment))
+        for first, layer in zip((0, self._first), overlay.layers, strict=False):
+            row = layer.find(item_id)
+            if row >= 0 and layer.shows(row):
+                return first + row
+        return None
 
     def item_ids(self, rows: Rows) -> list[str]:
         """The ids of ``rows`` [n]."""
         wanted, changed = self._split(rows)
         if changed is None:
             return self.index.catalog.ids.take(wanted)
-        beyond = self.index.count
-        return [
-            self._delta.product(row - beyond).id if row >= beyond else self.index.catalog.ids[row]
-            for row in wanted.tolist()
-        ]
+        return [part.item_id(row - first) for row in wanted.tolist() for first, part in [self._part(row)]]
 
     def product(self, row: int) -> Product:
         """The product of a row."""
-        row = int(row)
-        beyond = row - self.index.count
-        if beyond >= 0:
-            return self._delta.product(beyond)
-        released = self.index.catalog.product(row)
-        numbers = self._numbers.get(row)
-        return released if numbers is None else replace(released, **numbers)
+        first, part = self._part(int(row))
+        return part.product(int(row) - first)
 
     def embeddings(self, rows: Rows) -> NDArray[np.float32]:
         """Vectors of ``rows``: float32 [n, D]; zeros where a product has none of this encoder."""
-        return self._gather(self.index.dense.vectors, self._delta.vectors, rows)
+        return self._gather(lambda part: part.vectors, rows)
 
     def prices(self, rows: Rows) -> NDArray[np.float64]:
         """Prices of ``rows``: float64 [n], NaN where unknown."""
@@ -139,52 +136,29 @@ class LiveProducts:
         """
         return self._names(name).code(value)
 
-    def _hide(self, item_id: str) -> int:
-        """Hide the base row of a product, if it has one; returns the row or -1."""
-        row = self.index.catalog.ids.find(item_id)
-        if row >= 0:
-            if self._visible is None:
-                self._visible = np.ones(self.index.count, bool)
-            self._visible[row] = False
-        return row
+    def _adopt(self, overlay: Overlay) -> None:
+        """Go on with another overlay; the rows of changed products so far stay readable."""
+        self._former = self._parts()
+        self._first = max([self._first, *(first + len(part) for first, part in self._former)])
+        self._overlay = overlay
+        self._adopted += 1
 
-    def _remove(self, item_id: str) -> None:
-        self._hide(item_id)
-        self._delta.remove(item_id)
+    def _parts(self) -> list[tuple[int, Part]]:
+        """Segment and delta that serve, each with its first row."""
+        first, parts = self._first, []
+        for part in self._overlay.changed:
+            parts.append((first, part))
+            first += len(part)
+        return parts
 
-    def _put(self, product: Product, vector: NDArray[np.float32] | None) -> None:
-        """Show ``product`` in place of what has its id; ``vector`` [D], None without a comparable one."""
-        catalog = self.index.catalog
-        row = catalog.ids.find(product.id)
-        if row >= 0:
-            released, own = catalog.product(row), self.index.dense.vectors[row]
-            same_vector = vector is None or float(own @ vector) >= _SAME_VECTOR
-            if same_vector and same_but_numbers(released, product):
-                self._renumber(row, product)
-                return
-            self._hide(product.id)
-            popularity = float(catalog.columns.popularity[row])
-            if vector is None and released.encoder_text() == product.encoder_text():
-                # Nothing that this release encoded has changed: its vector holds.
-                vector = own
-        else:
-            popularity = float(popularity_of(np.array([product.review_count]), catalog.largest_count)[0])
-        self._delta.put(
-            product,
-            vector,
-            brand=self._brands.add(product.brand),
-            category=self._categories.add(product.category),
-            popularity=popularity,
-        )
-
-    def _renumber(self, row: int, product: Product) -> None:
-        """Show a product in its base row, with numbers of its own."""
-        self._delta.remove(product.id)
-        if self._visible is not None:
-            self._visible[row] = True
-        self._numbers[row] = {name: getattr(product, name) for name in NUMBERS}
-        for name, value in self._numbers[row].items():
-            getattr(self._base.columns, name)[row] = value
+    def _part(self, row: int) -> tuple[int, Part]:
+        """What a row lies in, and its first row."""
+        if row < self.index.count:
+            return 0, self._overlay.base
+        for first, part in (*self._parts(), *self._former):
+            if first <= row < first + len(part):
+                return first, part
+        raise IndexError(f"row {row} is no product's")
 
     def _names(self, name: str) -> Vocabulary:
         if name not in _NAMES:
@@ -192,21 +166,23 @@ class LiveProducts:
         return self._brands if name == "brand" else self._categories
 
     def _split(self, rows: Rows) -> tuple[NDArray[np.int64], NDArray[np.bool_] | None]:
-        """Rows as an array, and which of them are delta rows (None: no one)."""
+        """Rows as an array, and which of them are changed products (None: no one)."""
         wanted = np.asarray(rows, np.int64)
-        if not len(self._delta):
-            return wanted, None
         changed = wanted >= self.index.count
         return wanted, changed if changed.any() else None
 
     def _column(self, name: str, rows: Rows) -> NDArray[Any]:
-        return self._gather(getattr(self._base.columns, name), getattr(self._delta.columns, name), rows)
+        return self._gather(lambda part: getattr(part.columns, name), rows)
 
-    def _gather(self, base: NDArray[Any], delta: NDArray[Any], rows: Rows) -> NDArray[Any]:
+    def _gather(self, values: Callable[[Part], NDArray[Any]], rows: Rows) -> NDArray[Any]:
         wanted, changed = self._split(rows)
+        base = values(self._overlay.base)
         if changed is None:
             return base[wanted]
-        result = np.empty((len(wanted), *base.shape[1:]), base.dtype)
+        result = np.zeros((len(wanted), *base.shape[1:]), base.dtype)
         result[~changed] = base[wanted[~changed]]
-        result[changed] = delta[wanted[changed] - self.index.count]
+        for first, part in (*self._parts(), *self._former):
+            inside = (wanted >= first) & (wanted < first + len(part))
+            if inside.any():
+                result[inside] = values(part)[wanted[inside] - first]
         return result

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from endcap_rerank.index.analyzer import Piece, analyze, pieces
-from endcap_rerank.index.lexical import LexicalDelta, LexicalIndex
+from endcap_rerank.index.lexical import LexicalIndex
 from endcap_rerank.index.spelling import SHORTEST, Spelling
 
 ONE_MISTAKE = 0.9
@@ -59,7 +59,11 @@ class Reading:
 
 
 def read_query(
-    query: str, lexical: LexicalIndex, delta: LexicalDelta | None = None, *, tolerant: bool = True
+    query: str,
+    lexical: LexicalIndex,
+    known: Callable[[str], bool] = lambda term: False,
+    *,
+    tolerant: bool = True,
 ) -> Reading:
     """Read a query.
 
@@ -69,7 +73,7 @@ def read_query(
     products it stands and how well these fit the rest of the query.
 
     Args:
-        delta: changed products; their words are words too.
+        known: whether a changed product has a term; their words are words too.
         tolerant: whether words may be read as others.
     """
     terms: dict[str, float] = {}
@@ -82,7 +86,7 @@ def read_query(
         if spelling is not None and piece.word:
             frequency = lexical.frequency(piece.terms[0])
             last = place == len(run) - 1 and query[-1:].isalnum()
-            if frequency <= RARE and (delta is None or piece.terms[0] not in delta):
+            if frequency <= RARE and not known(piece.terms[0]):
                 doubtful.append((piece, last, frequency))
     scores = lexical.scores(terms)
     if spelling is None or not doubtful:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ class Vocabulary:
     """Codes 0 … n-1 of names; case and repeated white space do not matter.
 
     A name that comes later gets the next code, so codes stay valid while the process lives. Codes of
-    added names may differ between processes.
+    added names may differ between processes. Names may be added by one thread while another one reads.
     """
 
     def __init__(self, base: StringTable) -> None:
@@ -26,6 +27,7 @@ class Vocabulary:
         self._added: list[str] = []
         self._added_codes: dict[str, int] = {}
         self._names: list[str] | None = None
+        self._adding = threading.RLock()
 
     def __len__(self) -> int:
         return len(self._base) + len(self._added)
@@ -46,17 +48,21 @@ class Vocabulary:
             return -1
         code = self.code(name)
         if code < 0:
-            code = len(self)
-            self._added.append(name)
-            self._added_codes[key] = code
-            self._names = None
+            with self._adding:
+                code = self._added_codes.get(key, len(self))
+                if code == len(self):
+                    self._added.append(name)
+                    self._names = None
+                    self._added_codes[key] = code  # last: a code that is found has its name
         return code
 
     def names(self) -> list[str]:
         """All names by code, decoded once. Not to be changed by the caller."""
-        if self._names is None:
-            self._names = [*self._base, *self._added]
-        return self._names
+        names = self._names
+        if names is None:
+            with self._adding:
+                names = self._names = [*self._base, *self._added]
+        return names
 
 
 class CategoryTree(Vocabulary):
@@ -116,20 +122,25 @@ class CategoryTree(Vocabulary):
         code = self.code(path)
         if code >= 0:
             return code
-        parent = self.add(CATEGORY_SEPARATOR.join(parts[:-1]))
-        code = super().add(path)
-        self.parents = np.insert(self.parents, code, parent)
-        self.tops = np.insert(self.tops, code, code if parent < 0 else self.tops[parent])
-        return code
+        with self._adding:
+            parent = self.add(CATEGORY_SEPARATOR.join(parts[:-1]))
+            if (code := self.code(path)) >= 0:
+                return code
+            code = len(self)
+            self.parents = np.insert(self.parents, code, parent)
+            self.tops = np.insert(self.tops, code, code if parent < 0 else self.tops[parent])
+            return super().add(path)
 
     def subtree(self, code: int) -> NDArray[np.bool_]:
         """Which codes lie in the subtree of ``code``: bool [len + 1], the last one (code -1) false."""
-        inside = np.zeros(len(self) + 1, bool)
+        with self._adding:
+            count, parents = len(self), self.parents
+        inside = np.zeros(count + 1, bool)
         if code < 0:
             return inside
         inside[code] = True
         while True:
-            larger = inside | inside[self.parents]
+            larger = inside | inside[parents]
             if np.array_equal(larger, inside):
                 return inside
             inside = larger

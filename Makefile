@@ -7,7 +7,7 @@ EXTRAS ?= dev
 SERVING_PATHS := tests/client tests/rerank tests/backends tests/e2e tests/test_schema.py \
 	tests/endcap/test_launcher.py tests/endcap/test_launcher_installation.py
 
-.PHONY: docs image-packages image-rehearsal setup demo serve test test-serving lint bench bench-diversify bench-encoder bench-load bench-quality bench-ranking bench-retrieval bench-sdk bench-stages audit clean
+.PHONY: docs image-packages image-rehearsal setup demo serve test test-serving lint bench bench-diversify bench-encoder bench-load bench-quality bench-ranking bench-retrieval bench-sdk bench-soak bench-stages bench-ui audit clean
 
 setup: $(VENV)/.ready ## install everything into .venv
 
@@ -39,7 +39,7 @@ lint: setup ## ruff and mypy
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy client/endcap_client rerank/endcap_rerank export/endcap_export endcap
 
-bench: bench-diversify bench-encoder bench-quality bench-ranking bench-retrieval bench-sdk bench-stages bench-load ## every benchmark; reports under build/reports
+bench: bench-diversify bench-encoder bench-quality bench-ranking bench-retrieval bench-sdk bench-stages bench-load bench-soak ## every benchmark; reports under build/reports
 
 bench-diversify: setup ## the diversity strategies beside pyversity
 	$(BIN)/endcap bench diversify
@@ -64,6 +64,12 @@ bench-stages: setup
 
 bench-load: setup ## 30 s of Locust against the demo server
 	$(BIN)/endcap bench load
+
+bench-soak: setup ## ten minutes at 60% of saturation: errors, memory, drift
+	$(BIN)/endcap bench soak
+
+bench-ui: setup ## a server and Locust's web page, http://127.0.0.1:8089
+	$(BIN)/endcap bench ui
 
 docs: setup ## the documentation as a site, build/site
 	$(BIN)/mkdocs build --strict

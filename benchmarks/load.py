@@ -2,131 +2,131 @@
 
 from __future__ import annotations
 
-import json
-import shutil
-import subprocess
-import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from endcap_rerank.errors import EndcapError
 
+from benchmarks import triton_metrics
+from benchmarks.load_page import write_page
+from benchmarks.load_run import Load, Requests, Run, send
+from benchmarks.load_series import PERCENTILES, by_phase, by_time, intervals, write_csv
 from endcap.launcher import Server
 from endcap.reports import Figure, Report
-
-LOCUSTFILE = Path(__file__).with_name("locustfile.py")
-
-
-class LoadError(EndcapError):
-    """The load generator itself did not work; the message says where its log is."""
 
 
 def run_load(
     repository: Path,
     traffic: Path,
     directory: Path,
+    load: Load,
     *,
-    seconds: float = 30.0,
-    rate: float = 40.0,
-    users: int = 16,
     waiting: Callable[[], None] = lambda: None,
 ) -> Report:
-    """Start a server on ``repository``, send ``rate`` requests a second for ``seconds``, write ``load.*``.
+    """Start a server on ``repository``, send ``load``, write ``load.*`` to ``directory``.
 
-    Half of the users speak gRPC and half HTTP. The server's stores are fresh and thrown away, so a run
-    leaves nothing behind. Written to ``directory``: ``load.json``, Locust's page ``load.html`` and its log.
+    The server's stores are fresh and thrown away, so a run leaves nothing behind. Written: the report
+    ``load.json``, a page with pictures ``load.html``, a row for each stretch of time ``load.csv``, Locust's
+    own page ``load-locust.html`` and its log ``load.log``.
 
     Args:
         repository: what ``endcap register`` wrote.
         traffic: folder of a shop, or a file of queries.
-        waiting: called a few times a second during the run.
+        waiting: called four times a second during the run.
 
     Raises:
         EndcapError: no server, or Locust did not run. Failed requests are figures, not an error.
     """
     directory.mkdir(parents=True, exist_ok=True)
     log = directory / "load.log"
-    with tempfile.TemporaryDirectory(prefix="endcap-load-") as scratch:
-        recording = Path(scratch) / "recording.json"
-        page = Path(scratch) / "load.html"
-        with Server.start(repository, state=Path(scratch) / "state") as server:
-            command = [sys.executable, "-m", "locust", "-f", str(LOCUSTFILE), "--headless", "--only-summary"]
-            command += ["-u", str(users), "-r", str(users), "-t", f"{seconds:g}s", "--rate", f"{rate:g}"]
-            command += ["--grpc-url", server.grpc_url, "--http-url", server.http_url]
-            command += [
-                "--traffic",
-                str(traffic.resolve()),
-                "--recording",
-                str(recording),
-                "--html",
-                str(page),
-            ]
-            status = _run(command, log, seconds + 60.0, waiting)
-        if not recording.is_file():
-            raise LoadError(f"locust ended with status {status} before it sent anything; see {log}")
-        report = as_report(json.loads(recording.read_text("utf-8")), rate=rate, users=users)
-        # Failed requests make the status 1 too; without them it is a defect of the load generator.
-        if status and not report.figures["errors"].value:
-            raise LoadError(f"locust ended with status {status} although no request failed; see {log}")
-        report.write(directory)
-        if page.is_file():
-            shutil.copyfile(page, directory / "load.html")
+    log.unlink(missing_ok=True)
+    with (
+        tempfile.TemporaryDirectory(prefix="endcap-load-") as folder,
+        Server.start(repository, state=Path(folder) / "state") as server,
+    ):
+        page = directory / "load-locust.html"
+        run = send(server, traffic, load, Path(folder), log, waiting=waiting, page=page)
+    report = as_report(run)
+    report.write(directory)
+    pieces = by_time(run)
+    write_csv(pieces, directory / "load.csv")
+    write_page(report, directory / "load.html", run=run, pieces=pieces, points=by_phase(run))
     return report
 
 
-def as_report(recorded: Mapping[str, Any], *, rate: float, users: int) -> Report:
-    """The figures of a recording: latency of each protocol's searches and of all its calls, rate, errors.
+def as_report(run: Run) -> Report:
+    """The figures of a run: errors by class, rates, latency by protocol and call, what the server counted."""
+    measured = run.measured
+    errors = Figure(float(sum(measured.errors.values())), goal="= 0")
+    figures: dict[str, Figure] = {"errors": errors}
+    for name, count in sorted(measured.errors.items()):
+        figures[f"errors_{name}"] = Figure(float(count))
+    figures["offered_rps"] = Figure(len(measured) / run.load.seconds, "1/s")
+    figures["rps"] = Figure(run.answer_rate, "1/s")
+    figures |= latency_figures("", measured, with_intervals=True)
+    for protocol in sorted(set(measured.protocol) - {"none"}):
+        spoken = measured.where(measured.protocol == protocol)
+        figures[f"{protocol}_errors"] = Figure(float(sum(spoken.errors.values())), goal="= 0")
+        figures[f"{protocol}_rps"] = Figure(len(spoken.answered) / run.load.seconds, "1/s")
+        figures |= latency_figures(f"{protocol}_", spoken)
+        for call in sorted(set(spoken.call)):
+            figures |= latency_figures(f"{protocol}_{call}_", spoken.where(spoken.call == call))
+    figures["generator_lag_p99_ms"] = Figure(float(np.percentile(measured.lag, 99)), "ms")
+    figures |= server_figures(run.counted)
+    return Report("load", figures, " ".join([_notes(run.load), *_messages(run)]))
 
-    Raises:
-        LoadError: nothing was recorded; a run without a request has not passed.
-    """
-    if not recorded:
-        raise LoadError("no request was made: the run was too short, or this machine too busy to start it")
-    figures: dict[str, Figure] = {"errors": Figure(_errors(recorded.values()), goal="= 0")}
-    for protocol in ("grpc", "http"):
-        run = recorded.get(protocol)
-        if run is None:
-            continue
-        calls = run["calls"]
-        every = [value for values in calls.values() for value in values]
-        figures[f"{protocol}_errors"] = Figure(_errors([run]), goal="= 0")
-        figures[f"{protocol}_rps"] = Figure(len(every) / max(run["seconds"], 1e-9), "1/s")
-        for name, values in [("", every), *sorted(calls.items())]:
-            stem = f"{protocol}_{name}" if name else protocol
-            for percentile in (50, 95, 99) if values else ():
-                value = float(np.percentile(values, percentile))
-                figures[f"{stem}_p{percentile}_ms"] = Figure(value, "ms")
-    messages = sorted({text for run in recorded.values() for text in run["errors"]})
-    notes = (
-        f"Locust, {users} users (half gRPC, half HTTP) through the SDK, {rate:g} requests a second offered: "
-        "8 searches (Zipf over the shop's queries, one in ten never asked before) to 1 recommendation and "
-        "1 event; k=20, the server's default diversity, response cache on; load generator and server "
-        "share the machine. Latencies are of successful calls, seen from the client."
+
+def latency_figures(stem: str, requests: Requests, *, with_intervals: bool = False) -> dict[str, Figure]:
+    """``STEMp50_ms`` … of the answered; none where nothing was answered."""
+    answered = requests.answered
+    if not len(answered):
+        return {}
+    bounds = intervals(requests) if with_intervals else {}
+    return {
+        f"{stem}p{percentile}_ms": Figure(
+            float(np.percentile(answered.latency, percentile)), "ms", *bounds.get(percentile, (None, None))
+        )
+        for percentile in PERCENTILES
+    }
+
+
+def server_figures(counted: triton_metrics.Reading) -> dict[str, Figure]:
+    """Mean time of each model's request in queue and computation, of ranking's stages; cache hits."""
+    figures: dict[str, Figure] = {}
+    for model in triton_metrics.models(counted):
+        for what in ("queue", "compute"):
+            mean = triton_metrics.per_request(counted, model, f"{what}_us")
+            figures[f"server_{model}_{what}_ms"] = Figure(mean, "ms")
+    for stage, mean in triton_metrics.stages(counted).items():
+        figures[f"server_stage_{stage}_ms"] = Figure(mean, "ms")
+    share = triton_metrics.cache_share(counted)
+    if share is not None:
+        figures["server_cache_hit_share"] = Figure(share)
+    if counted:
+        failed = sum(value for name, value in counted.items() if name.endswith("/failed"))
+        figures["server_failed"] = Figure(failed)
+    return figures
+
+
+def _notes(load: Load) -> str:
+    mix = load.mix
+    spoken = {"both": "gRPC and HTTP in turns", "grpc": "gRPC", "http": "HTTP"}[load.protocol]
+    rate = (
+        "as fast as answers come" if load.shape == "saturate" else f"{load.rate:g} requests a second offered"
     )
-    return Report("load", figures, " ".join([notes, *(f"Error: {text}." for text in messages[:5])]))
+    return (
+        f"Locust through the SDK, {spoken}, {load.workers} generating process(es), at most {load.users} "
+        f"requests in flight; shape {load.shape}, {rate}, {load.seconds:g} s after {load.warm_up:g} s of "
+        "warm-up. Arrivals are Poisson and do not wait for answers; latency counts from when a request was "
+        "due, of answered requests; intervals are 95% by bootstrap over stretches of a second or more. "
+        f"Visits: search, click, search, recommend; queries by Zipf over the query log, {mix.fresh:.0%} of "
+        f"them never asked before; {mix.clicks:.0%} of lists are clicked; {mix.updates:.1%} of requests "
+        "change the catalogue. k=20, the server's default diversity, response cache on; load generator and "
+        "server share the machine. server_* are Triton's own means of a request."
+    )
 
 
-def _run(command: list[str], log: Path, timeout: float, waiting: Callable[[], None]) -> int:
-    with log.open("wb") as stream:
-        root = LOCUSTFILE.parents[1]
-        process = subprocess.Popen(command, stdout=stream, stderr=subprocess.STDOUT, cwd=root)
-        try:
-            waited = 0.0
-            while waited < timeout:
-                try:
-                    return process.wait(0.25)
-                except subprocess.TimeoutExpired:
-                    waited += 0.25
-                    waiting()
-            raise LoadError(f"locust did not end within {timeout:g} s; its log is {log}")
-        finally:
-            if process.poll() is None:
-                process.terminate()
-                process.wait(10)
-
-
-def _errors(runs: Any) -> float:
-    return float(sum(count for run in runs for count in run["errors"].values()))
+def _messages(run: Run) -> list[str]:
+    often = sorted(run.messages.items(), key=lambda item: -item[1])
+    return [f"Error ({count}x): {text}." for text, count in often[:5]]

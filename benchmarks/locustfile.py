@@ -4,143 +4,185 @@ Run it from the root of the checkout. Against a server that ``make serve`` keeps
 
     locust -f benchmarks/locustfile.py --traffic build/demo/shop
 
-or without it, gRPC only, 50 requests a second for a minute::
+or without it, gRPC only, five steps up to 50 requests a second in two minutes, from two processes::
 
-    locust -f benchmarks/locustfile.py --traffic build/demo/shop --headless -u 50 -t 60 --rate 50 GrpcShopper
+    locust -f benchmarks/locustfile.py --traffic build/demo/shop --headless --processes 2 \
+        --shape steps --rate 50 --seconds 120 GrpcShopper
+
+``endcap bench load`` starts a server, runs this file and makes a report of its recording.
 """
 
 from __future__ import annotations
 
+import contextlib
 import random
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import gevent
 from endcap_client import Client, EndcapError
 from gevent import get_hub
 from grpc.experimental.gevent import init_gevent
-from locust import User, constant_throughput, events, task
+from locust import LoadTestShape, User, constant, events, task
+from locust.exception import StopUser
+from locust.runners import MasterRunner, WorkerRunner
 
+from benchmarks import triton_metrics
+from benchmarks.arrivals import SHAPES, Arrivals, Plan
 from benchmarks.recording import Recording
-from benchmarks.traffic import Traffic, Zipf
+from benchmarks.session import Action, Mix, Visits
+from benchmarks.traffic import Traffic
 
-# Locust has patched the standard library by now; gRPC waits in C and has to be told before it is used.
-init_gevent()
+K = 20
+DRAIN = 1.0
+"""Seconds after the plan's end in which what is due but not sent yet may still be sent."""
 
 recording = Recording()
 
 
+class NotSent(EndcapError):
+    """The request was due, but every user still waited for an answer: the server is behind, or users few."""
+
+
 @events.init_command_line_parser.add_listener
 def add_arguments(parser: Any) -> None:
+    mix = Mix()
     parser.add_argument("--grpc-url", default="localhost:8001", help="host:port of the gRPC users")
     parser.add_argument("--http-url", default="localhost:8000", help="host:port of the HTTP users")
+    parser.add_argument("--metrics-url", default="", help="URL of Triton's metrics, read once a second")
     parser.add_argument("--traffic", default="build/demo/shop", help="folder of a shop, or a file of queries")
-    parser.add_argument("--rate", type=float, default=40.0, help="requests a second of all users together")
-    parser.add_argument("--fresh", type=float, default=0.1, help="share of queries that nobody asked before")
+    parser.add_argument("--shape", default="steady", choices=SHAPES, help="how the rate changes")
+    parser.add_argument("--rate", type=float, default=40.0, help="requests a second, all processes together")
+    parser.add_argument("--seconds", type=float, default=60.0, help="how long, without the warm-up")
+    parser.add_argument("--warm-up", type=float, default=3.0, help="seconds before that; counted nowhere")
+    parser.add_argument("--concurrency", type=int, default=64, help="requests in flight at most")
+    parser.add_argument("--fresh", type=float, default=mix.fresh, help="share of never-seen queries")
+    parser.add_argument("--clicks", type=float, default=mix.clicks, help="share of lists that are clicked")
+    parser.add_argument("--updates", type=float, default=mix.updates, help="share of catalogue updates")
     parser.add_argument("--deadline", type=float, default=5.0, help="seconds until a call counts as failed")
-    parser.add_argument("--recording", default="", help="file for every latency, as JSON")
+    parser.add_argument("--recording", default="", help="file for every request, as JSON")
+    parser.add_argument(
+        "--generators", type=int, default=1, include_in_web_ui=False, help="set by the master"
+    )
 
 
 @events.init.add_listener
 def prepare(environment: Any, **_: Any) -> None:
     options = environment.parsed_options
     environment.traffic = Traffic.of_path(Path(options.traffic))
-    environment.zipf = Zipf(len(environment.traffic.queries))
-    # One client a protocol, as a shop's back end has: both are safe to share.
-    environment.clients = {
-        "grpc": Client(options.grpc_url, timeout=options.deadline),
-        "http": Client(options.http_url, "http", timeout=options.deadline),
-    }
-    environment.events.request.add_listener(recording.on_request)
+    if isinstance(environment.runner, MasterRunner):
+        environment.events.worker_report.add_listener(lambda data, **_: recording.add(data.pop("endcap")))
+        environment.clients = {}
+    else:
+        # Locust has patched the standard library; gRPC waits in C and has to be told before it is used, but
+        # after the workers of --processes were forked.
+        init_gevent()
+        # One client a protocol, as a shop's back end has: both are safe to share.
+        environment.clients = {
+            "grpc": Client(options.grpc_url, timeout=options.deadline),
+            "http": Client(options.http_url, "http", timeout=options.deadline),
+        }
+        environment.events.request.add_listener(recording.on_request)
+    if isinstance(environment.runner, WorkerRunner):
+        environment.events.report_to_master.add_listener(
+            lambda data, **_: data.update(endcap=recording.take())
+        )
+    elif options.metrics_url:
+        gevent.spawn(_read_metrics, environment, options.metrics_url)
     # gevent's clock stood still during the imports; a run time set now would count them.
     get_hub().loop.update_now()
+
+
+@events.test_start.add_listener
+def begin(environment: Any, **_: Any) -> None:
+    options = environment.parsed_options
+    environment.began, recording.began = time.monotonic(), time.time()
+    if isinstance(environment.runner, MasterRunner):
+        # Sent to the workers with the order to start.
+        options.generators = environment.runner.worker_count
+        recording.take()
+    if not isinstance(environment.runner, WorkerRunner):
+        recording.server.clear()
+    environment.arrivals = Arrivals(_plan(options), lambda: _now(environment), share=1 / options.generators)
+
+
+@events.test_stop.add_listener
+def count_unsent(environment: Any, **_: Any) -> None:
+    """What was due and not sent counts as failed: a run that leaves it out looks better than it was."""
+    if isinstance(environment.runner, MasterRunner):
+        return
+    now = _now(environment)
+    while (due := environment.arrivals.next()) is not None and due < now:
+        _tell(environment, "none", "any", due, now, NotSent("no user was free in time"))
 
 
 @events.quitting.add_listener
 def finish(environment: Any, **_: Any) -> None:
     for client in environment.clients.values():
         client.close()
-    if environment.parsed_options.recording:
+    if environment.parsed_options.recording and not isinstance(environment.runner, WorkerRunner):
         recording.write(Path(environment.parsed_options.recording))
 
 
-class Shopper(User):
-    """Searches, looks at what was found, gets recommendations.
+class PlannedLoad(LoadTestShape):
+    """Keeps all users there for as long as the plan lasts; the rate is in the arrivals."""
 
-    Arrivals are open-loop as long as a user is not still waiting: a slow answer is not an excuse for
-    fewer requests. Give enough users (``-u``), so that ``rate / users * latency`` stays well below 1.
+    def tick(self) -> tuple[int, float] | None:
+        options = self.runner.environment.parsed_options
+        if self.get_run_time() > _plan(options).seconds + DRAIN:
+            return None
+        return options.concurrency, float(options.concurrency)
+
+
+class Shopper(User):
+    """Takes the next request that is due, sleeps until then, plays the next step of its visit.
+
+    Users are no shoppers: a shopper's visit is played by one of them, and their number only bounds what is in
+    flight. Latency is counted from when the request was due.
     """
 
     abstract = True
     protocol = ""
-
-    def wait_time(self) -> float:
-        return float(self._pace(self))
+    wait_time = constant(0)
 
     def on_start(self) -> None:
         options = self.environment.parsed_options
-        self._pace = constant_throughput(options.rate / max(1, options.num_users))
         self.client = self.environment.clients[self.protocol]
-        self.traffic = self.environment.traffic
-        self.random = random.Random()
-        users = self.traffic.users
-        self.shopper = self.random.choice(users) if users else f"load-{self.random.randrange(1000)}"
-        self.query = ""
-        self.seen: list[str] = []
-        # Users that start together would send together.
-        time.sleep(self.random.random() * max(1, options.num_users) / options.rate)
+        mix = Mix(options.fresh, options.clicks, options.updates)
+        self.visits = Visits(self.environment.traffic, mix, random.Random())
 
-    @task(8)
-    def search(self) -> None:
-        query = self.traffic.queries[self.environment.zipf.draw(self.random)]
-        if self.random.random() < self.environment.parsed_options.fresh:
-            query = f"{query} {self.random.randrange(10**6)}"
-        self.query = query
-        found = self.timed("search", lambda: self.client.search(query, user=self.shopper, k=20))
-        self.seen = found or self.seen
-
-    @task(1)
-    def recommend(self) -> None:
-        self.query = ""
-        found = self.timed("recommend", lambda: self.client.recommend(self.shopper, k=20))
-        self.seen = found or self.seen
-
-    @task(1)
-    def feedback(self) -> None:
-        if not self.seen:
-            return
-        position = self.random.randrange(len(self.seen))
-        event: dict[str, Any] = {
-            "user": self.shopper,
-            "item": self.seen[position],
-            "event": self.random.choices(("click", "cart", "purchase"), (90, 8, 2))[0],
-            "position": position,
-        }
-        if self.query:
-            event["query"] = self.query
-        self.timed("feedback", lambda: self.client.feedback(event))
-
-    def timed(self, name: str, call: Callable[[], Any]) -> list[str]:
-        """Make the call, tell Locust, return the ids of an answer's products."""
-        start = time.perf_counter()
-        answer: Any = None
+    @task
+    def next_request(self) -> None:
+        due = self.environment.arrivals.next()
+        if due is None:
+            raise StopUser
+        wait = due - _now(self.environment)
+        if wait > 0:
+            gevent.sleep(wait)
+        action = self.visits.next()
+        sent = _now(self.environment)
         failure: EndcapError | None = None
+        found: list[str] = []
         try:
-            answer = call()
+            found = self.perform(action)
         except EndcapError as error:
             failure = error
-        milliseconds = (time.perf_counter() - start) * 1000
-        ids: list[str] = getattr(answer, "ids", [])
-        self.environment.events.request.fire(
-            request_type=self.protocol,
-            name=name,
-            response_time=milliseconds,
-            response_length=len(ids),
-            exception=failure,
-            context={},
-        )
-        return ids
+        self.visits.saw(found)
+        # A request that was due and waited for a user has its queueing counted.
+        _tell(self.environment, self.protocol, action.call, due, sent, failure, len(found))
+
+    def perform(self, action: Action) -> list[str]:
+        """Make the call; the ids of an answer's products."""
+        if action.call == "search":
+            return self.client.search(action.query, user=action.user, k=K).ids
+        if action.call == "recommend":
+            return self.client.recommend(action.user, k=K).ids
+        if action.call == "feedback":
+            self.client.feedback(action.document)
+        else:
+            self.client.upsert(action.document)
+        return []
 
 
 class GrpcShopper(Shopper):
@@ -149,3 +191,39 @@ class GrpcShopper(Shopper):
 
 class HttpShopper(Shopper):
     protocol = "http"
+
+
+def _plan(options: Any) -> Plan:
+    return Plan.of_shape(options.shape, options.rate, options.seconds, options.warm_up)
+
+
+def _now(environment: Any) -> float:
+    return time.monotonic() - environment.began
+
+
+def _tell(
+    environment: Any,
+    protocol: str,
+    call: str,
+    due: float,
+    sent: float,
+    failure: EndcapError | None,
+    length: int = 0,
+) -> None:
+    environment.events.request.fire(
+        request_type=protocol,
+        name=call,
+        response_time=1000 * (_now(environment) - due),
+        response_length=length,
+        exception=failure,
+        context={"due": due, "lag": 1000 * (sent - due)},
+    )
+
+
+def _read_metrics(environment: Any, url: str) -> None:
+    while True:
+        if hasattr(environment, "began"):
+            # A server that is down shows in the requests; its page comes back with it.
+            with contextlib.suppress(OSError):
+                recording.server.append((_now(environment), triton_metrics.read(url)))
+        gevent.sleep(1.0)

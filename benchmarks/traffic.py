@@ -6,29 +6,36 @@ import csv
 import json
 import random
 from bisect import bisect
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from itertools import accumulate
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import accumulate, islice
 from pathlib import Path
+from typing import Any
+
+PRODUCTS = 1000
+"""Products of a catalogue that updates are made of."""
 
 
 @dataclass(frozen=True)
 class Traffic:
-    """Queries by falling popularity, shopper ids and product ids.
+    """Queries by falling popularity, shoppers with how active they are, some products.
 
     Attributes:
         queries: distinct; the first is asked most often.
-        users: shoppers that the server may know; may be empty.
-        items: products of the catalogue; may be empty.
+        users: shoppers that the server may know, the most active first; may be empty.
+        activity: events of each shopper and of those before it; as long as ``users``.
+        products: some documents of the catalogue; may be empty.
     """
 
     queries: tuple[str, ...]
     users: tuple[str, ...] = ()
-    items: tuple[str, ...] = ()
+    activity: tuple[int, ...] = ()
+    products: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
 
     @classmethod
     def of_shop(cls, directory: Path) -> Traffic:
-        """Read ``queries.csv`` (else the queries of judgments), ``events.csv`` and ``products.jsonl``.
+        """Read ``queries.csv`` (else the queries of judgments), ``events.csv`` and ``products``.
 
         Raises:
             FileNotFoundError: the folder has no queries.
@@ -37,11 +44,13 @@ class Traffic:
         queries = next((directory / name for name in names if (directory / name).is_file()), None)
         if queries is None:
             raise FileNotFoundError(f"{directory}: none of {', '.join(names)}")
-        events, products = directory / "events.csv", directory / "products.jsonl"
+        events = directory / "events.csv"
+        counts = Counter(_column(events, "user_id") if events.is_file() else ()).most_common()
         return cls(
             read_queries(queries),
-            _distinct(_column(events, "user_id")) if events.is_file() else (),
-            _distinct(_lines(products, "id")) if products.is_file() else (),
+            tuple(user for user, _ in counts),
+            tuple(accumulate(count for _, count in counts)),
+            tuple(islice(_products(directory), PRODUCTS)),
         )
 
     @classmethod
@@ -53,6 +62,8 @@ class Traffic:
 def read_queries(file: Path) -> tuple[str, ...]:
     """Distinct queries of a CSV or JSON Lines file (column ``query``), or of a text file (one a line).
 
+    What stands there most often comes first; of equals, what stands there first.
+
     Raises:
         ValueError: the file holds no query.
     """
@@ -62,10 +73,10 @@ def read_queries(file: Path) -> tuple[str, ...]:
         found = _lines(file, "query")
     else:
         found = iter(file.read_text("utf-8").splitlines())
-    queries = _distinct(query.strip() for query in found if query.strip())
-    if not queries:
+    counts = Counter(query.strip() for query in found if query.strip())
+    if not counts:
         raise ValueError(f"{file}: no query")
-    return queries
+    return tuple(query for query, _ in counts.most_common())
 
 
 class Zipf:
@@ -101,11 +112,21 @@ def _column(file: Path, name: str) -> Iterator[str]:
 
 
 def _lines(file: Path, name: str) -> Iterator[str]:
+    return (document[name] for document in _documents(file))
+
+
+def _documents(file: Path) -> Iterator[dict[str, Any]]:
     with file.open(encoding="utf-8") as stream:
         for line in stream:
             if line.strip():
-                yield json.loads(line)[name]
+                yield json.loads(line)
 
 
-def _distinct(values: Iterable[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(values))
+def _products(directory: Path) -> Iterator[Mapping[str, Any]]:
+    if (file := directory / "products.jsonl").is_file():
+        yield from _documents(file)
+    elif (file := directory / "products.csv").is_file():
+        with file.open(encoding="utf-8", newline="") as stream:
+            for row in csv.DictReader(stream):
+                # Texts of a CSV are no numbers or maps; what has to be there is enough for an update.
+                yield {name: row[name] for name in ("id", "title")}

@@ -1,14 +1,10 @@
-import importlib.util
 import itertools
-import json
 import random
 from collections import Counter
 
 import pytest
 from typer.testing import CliRunner
 
-from benchmarks.load import LoadError, as_report
-from benchmarks.recording import Recording
 from benchmarks.traffic import Traffic, Zipf, never_repeated, read_queries
 from endcap.cli import app
 from endcap.reports import Report
@@ -33,18 +29,19 @@ def run(*arguments):
 
 def test_traffic_is_read_from_a_shops_files(shop):
     traffic = Traffic.of_path(shop)
-    assert traffic == Traffic(tuple(QUERIES), ("ada", "bob"), ("p0001", "p0002"))
+    products = ({"id": "p0001", "title": "T"}, {"id": "p0002"})
+    assert traffic == Traffic(tuple(QUERIES), ("ada", "bob"), (2, 3), products)
 
 
 @pytest.mark.parametrize(
     ("name", "text"),
     [
-        ("q.csv", "id,query\n1,red tent\n2, oak chair \n3,red tent\n4,\n"),
+        ("q.csv", "id,query\n2, oak chair \n1,red tent\n3,red tent\n4,\n"),
         ("q.txt", "red tent\n\noak chair\nred tent\n"),
         ("q.jsonl", '{"query": "red tent"}\n{"query": "oak chair"}\n'),
     ],
 )
-def test_queries_are_read_from_any_file_without_repetition(tmp_path, name, text):
+def test_queries_are_read_from_any_file_the_most_frequent_first(tmp_path, name, text):
     (tmp_path / name).write_text(text)
     assert read_queries(tmp_path / name) == ("red tent", "oak chair")
 
@@ -71,57 +68,6 @@ def test_queries_that_must_not_repeat_do_not():
     drawn = list(itertools.islice(never_repeated(QUERIES), 500))
     assert len(set(drawn)) == 500
     assert set(drawn[: len(QUERIES)]) == set(QUERIES)
-
-
-def test_a_recording_keeps_fractions_of_milliseconds(tmp_path):
-    recording = Recording()
-    recording.on_request("grpc", "search", 1.234, None, response_length=3)
-    recording.on_request("grpc", "search", 9.0, ValueError("no"), response_length=0)
-    recording.write(tmp_path / "r.json")
-    run = json.loads((tmp_path / "r.json").read_text())["grpc"]
-    assert run["calls"] == {"search": [1.234]}
-    assert run["errors"] == {"ValueError: no": 1}
-
-
-def test_a_run_without_a_request_has_not_passed():
-    with pytest.raises(LoadError, match="no request"):
-        as_report({}, rate=1.0, users=2)
-
-
-def needs_locust():
-    # Looked for, not imported: locust patches the standard library for gevent, in a process that has threads.
-    if importlib.util.find_spec("locust") is None:
-        pytest.skip("locust is not installed")
-
-
-def test_a_load_run_has_no_error_and_writes_its_report(repository, shop, tmp_path):
-    needs_locust()
-    reports = tmp_path / "reports"
-    options = ("--seconds", 4, "--rate", 30, "--users", 4, "--output", reports)
-    done = run("load", "--repository", repository, "--traffic", shop, *options)
-    assert done.exit_code == 0, done.output
-    figures = Report.read(reports / "load.json").figures
-    assert figures["errors"].value == 0
-    for protocol in ("grpc", "http"):
-        assert figures[f"{protocol}_errors"].value == 0
-        assert figures[f"{protocol}_rps"].value > 1
-        percentiles = [figures[f"{protocol}_p{p}_ms"].value for p in (50, 95, 99)]
-        assert percentiles == sorted(percentiles)
-        assert percentiles[0] > 0
-        assert f"{protocol}_search_p50_ms" in figures
-    assert "<html" in (reports / "load.html").read_text()
-
-
-def test_a_load_run_with_errors_says_which_and_fails(repository, tmp_path):
-    needs_locust()
-    (tmp_path / "q.txt").write_text("x" * 1000 + "\n")
-    reports = tmp_path / "reports"
-    options = ("--seconds", 3, "--rate", 20, "--users", 2, "--output", reports)
-    done = run("load", "--repository", repository, "--traffic", tmp_path / "q.txt", *options)
-    assert done.exit_code == 1
-    report = Report.read(reports / "load.json")
-    assert report.figures["errors"].value > 0
-    assert "InvalidRequest: query: got" in report.notes
 
 
 def test_stages_are_measured_against_the_whole_request(repository, shop, tmp_path):

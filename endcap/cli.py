@@ -7,6 +7,7 @@ import typer
 from endcap.commands import (
     affinities,
     build,
+    console,
     demo,
     demo_data,
     evaluate,
@@ -46,7 +47,6 @@ app.command("vectors")(vectors.vectors)
 app.command("demo")(demo.demo)
 app.command("demo-data")(demo_data.demo_data)
 app.command("report")(report.report)
-bench.command("compare")(bench_commands.compare)
 bench.command("compression")(bench_commands.compression)
 bench.command("diversify")(bench_commands.diversify)
 bench.command("encoder")(bench_commands.encoder)
@@ -55,8 +55,7 @@ bench.command("quality")(bench_commands.quality)
 bench.command("ranking")(bench_commands.ranking)
 bench.command("retrieval")(bench_commands.retrieval)
 bench.command("sdk")(bench_commands.sdk)
-bench.command("soak")(bench_commands.soak)
 bench.command("stages")(bench_commands.stages)
-bench.command("ui")(bench_commands.ui)
+app.command("console")(console.console)
 app.command("serve")(serve.serve)
 app.command("search")(search.search)

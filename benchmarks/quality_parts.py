@@ -9,6 +9,7 @@ from typing import Any
 
 from endcap_export.bio import label_set, read_tags
 from endcap_export.distill import DistillationSettings, distill
+from endcap_export.held import stable_order
 from endcap_export.progress import Progress, silent
 from endcap_export.shop import Shop, ShopFiles
 from endcap_export.trained import RECORD, TrainedEncoder, train_encoder
@@ -24,6 +25,8 @@ FOLDER = Path("build/quality")
 STUDENT = "student3"
 LAYERS = 3
 TRAINED = ("joint", "tags", "pairs", "zh")
+HALF = "half"
+"""Trained on half of the judged queries; the other half is as new to it as any shopper's query."""
 PARTS = (*TRAINED, "int8", STUDENT)
 """What ``--only`` can name: ``int8`` is made of ``joint`` each time, the others are trained once."""
 
@@ -53,9 +56,20 @@ def shop_of(part: str, data: Data) -> Shop:
     if part == "pairs":
         shop = Shop.load(ShopFiles.find(data.homedepot))
         return replace(shop, tags=(), held_tags=())
+    if part == HALF:
+        shop = Shop.load(ShopFiles.find(data.homedepot))
+        known = {one.query for one in shop.judgments} - other_half(shop)
+        judgments = tuple(one for one in shop.judgments if one.query in known)
+        return replace(shop, judgments=judgments, tags=(), held_tags=())
     if part in ("tags", "zh"):
         return _tagged_alone(data.queryner if part == "tags" else data.zh)
-    raise InvalidInputError("part", part, f"one of {', '.join(TRAINED)} is expected")
+    raise InvalidInputError("part", part, f"one of {', '.join((*TRAINED, HALF))} is expected")
+
+
+def other_half(shop: Shop) -> set[str]:
+    """Judged training queries that the part ``half`` is not trained on."""
+    queries = stable_order(one.query for one in shop.judgments)
+    return set(queries[len(queries) // 2 :])
 
 
 def trained_part(

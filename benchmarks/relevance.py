@@ -12,11 +12,15 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 from endcap_export.data import read_products
-from endcap_export.evaluate.systems import fused_scores
+from endcap_export.evaluate.ranking import JudgedQuery
+from endcap_export.evaluate.systems import judged_scores, learned_scores
+from endcap_export.progress import Progress, silent
+from endcap_export.ranking import Learned, learn_ranking
 from endcap_rerank.index import Index, LiveIndex, build_index
 from endcap_rerank.index.lexical import query_terms
 from endcap_rerank.index.reading import read_query
 from endcap_rerank.index.selection import best
+from endcap_rerank.learned import LearnedRelevance
 from endcap_rerank.product import Product
 
 from benchmarks.untuned import embed
@@ -58,19 +62,37 @@ def home_depot(data: Path, folder: Path, split: str = "dev") -> tuple[LiveIndex,
     """The catalogue, indexed in ``folder`` with vectors of the untuned MiniLM, and its judged queries."""
     products = read_products(data / "homedepot" / "products.csv").rows
     build_index(folder, products, embed([one.encoder_text() for one in products]), encoder_id="minilm")
-    rows = {product.id: row for row, product in enumerate(products)}
+    index = LiveIndex(Index.open(folder))
+    return index, judged_queries(data, index, split)
+
+
+def judged_queries(data: Path, index: LiveIndex, split: str) -> list[Judged]:
+    """The judged queries of a part of Home Depot."""
     grades: dict[str, dict[int, float]] = {}
     with (data / "homedepot" / f"judgments.{split}.csv").open(encoding="utf-8") as stream:
         for line in csv.DictReader(stream):
-            grades.setdefault(line["query"], {})[rows[line["item_id"]]] = float(line["relevance"])
+            row = index.row(line["item_id"])
+            if row is not None:
+                grades.setdefault(line["query"], {})[row] = float(line["relevance"])
     queries = sorted(grades)
     vectors = embed(queries, queries=True)
-    judged = [
+    return [
         Judged(query, vector, np.array(sorted(given)), np.array([given[row] for row in sorted(given)]))
         for query, vector in zip(queries, vectors, strict=True)
         if (given := grades[query])
     ]
-    return LiveIndex(Index.open(folder)), judged
+
+
+def learned_on(judged: Sequence[Judged], index: LiveIndex, progress: Progress = silent) -> Learned:
+    """A ranking learned from judged queries, whose vectors are of an encoder that saw none of them."""
+    lowest = min(float(one.grades.min()) for one in judged)
+    queries = [
+        JudgedQuery(
+            one.query, one.rows, one.grades, np.exp2(one.grades - lowest) - 1.0, one.grades >= RELEVANT
+        )
+        for one in judged
+    ]
+    return learn_ranking(index, queries, np.stack([one.vector for one in judged]), progress=progress)
 
 
 def ndcg(gains_in_order: Doubles, all_grades: Doubles, k: int = K) -> float:
@@ -107,10 +129,13 @@ def typo(query: str, rng: np.random.Generator) -> str:
     return query[:at] + query[at + 1] + query[at] + query[at + 2 :]
 
 
-def fusion_figures(index: LiveIndex, judged: Sequence[Judged]) -> dict[str, Figure]:
+def fusion_figures(
+    index: LiveIndex, judged: Sequence[Judged], learned: LearnedRelevance | None = None
+) -> dict[str, Figure]:
     """``fusion_ndcg10`` over the judged products and ``fusion_recall100`` over the whole catalogue.
 
-    Beside them: a random order, BM25 as written, BM25 with words read otherwise, and vectors alone.
+    Beside them: a random order, BM25 as written, BM25 with words read otherwise, and vectors alone; with a
+    learned relevance, which is then what is served, the weighted sum that it takes the place of.
     """
     rng = np.random.default_rng(SEED)
     order: dict[str, list[float]] = {}
@@ -126,15 +151,22 @@ def fusion_figures(index: LiveIndex, judged: Sequence[Judged]) -> dict[str, Figu
             places = {"random": rng.permutation(len(one.rows))}
             for name, scores in every.items():
                 places[name] = np.argsort(-scores[one.rows], kind="stable")
-            places["fusion"] = np.argsort(
-                -fused_scores(index, one.query, one.vector, one.rows), kind="stable"
-            )
+            scored = judged_scores(index, one.query, one.vector, one.rows, retrieved)
+            places["fusion"] = np.argsort(-scored.fused, kind="stable")
+            if learned is not None:
+                places["weighted sum"] = places["fusion"]
+                told = learned_scores(index, one.query, retrieved, scored, learned)
+                places["fusion"] = np.argsort(-told, kind="stable")
             for name, place in places.items():
                 order.setdefault(name, []).append(ndcg(one.grades[place], one.grades))
         if len(one.relevant):
             lists = {name: best(scores, DEPTH) for name, scores in every.items()}
             lists["random"] = rng.choice(len(index), DEPTH, replace=False)
             lists["fusion"] = retrieved.rows[:DEPTH]
+            if learned is not None:
+                lists["weighted sum"] = lists["fusion"]
+                relevance = learned.relevance(one.query, retrieved, index).values
+                lists["fusion"] = retrieved.rows[np.argsort(-relevance, kind="stable")[:DEPTH]]
             for name, rows in lists.items():
                 found.setdefault(name, []).append(float(np.isin(one.relevant, rows).mean()))
     figures = {}
@@ -142,7 +174,7 @@ def fusion_figures(index: LiveIndex, judged: Sequence[Judged]) -> dict[str, Figu
         arrays = {key: np.array(numbers) for key, numbers in values.items()}
         ours = arrays.pop("fusion")
         means = {key: float(numbers.mean()) for key, numbers in arrays.items()}
-        leader = max(means, key=lambda key: means[key])
+        leader = max((key for key in means if key != "weighted sum"), key=lambda key: means[key])
         goal = f"> {means[leader]:.6f}"
         figures[f"fusion_{name}"] = mean_figure(ours, goal, means)
         figures[f"fusion_{name}_lead"] = mean_figure(ours - arrays[leader], "> 0", {})
@@ -214,10 +246,19 @@ def model_figure() -> Figure:
     return Figure(float(np.mean(first)), goal=">= 1")
 
 
-def figures(index: LiveIndex, judged: Sequence[Judged], progress: Callable[[str], None]) -> dict[str, Figure]:
-    """All figures of this module, in the report ``ranking``."""
+def figures(
+    index: LiveIndex,
+    judged: Sequence[Judged],
+    progress: Callable[[str], None],
+    learned: LearnedRelevance | None = None,
+) -> dict[str, Figure]:
+    """All figures of this module, in the report ``ranking``.
+
+    Args:
+        learned: what was learned of relevance from other queries; None where the default is served.
+    """
     progress("Home Depot: fusion")
-    found = fusion_figures(index, judged)
+    found = fusion_figures(index, judged, learned)
     progress("Home Depot: typos")
     found["typo_recall_loss"] = typo_figure(index, judged)
     progress("model numbers")

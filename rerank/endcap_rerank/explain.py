@@ -11,9 +11,10 @@ import numpy.typing as npt
 
 from endcap_rerank.index import LiveIndex
 from endcap_rerank.options import Options
+from endcap_rerank.personal import Affinity
 from endcap_rerank.pool import Pool
 from endcap_rerank.profile import Taste
-from endcap_rerank.scoring import Affinity, Scored
+from endcap_rerank.scoring import Scored
 
 EVENTS_SHOWN = 3
 """Most past items that an explanation names, of the shopper's events and of the session each."""
@@ -111,8 +112,9 @@ def explain(
         position: of the candidate in ``scored``.
 
     Returns:
-        ``score`` and ``terms`` (name → addend; they sum to the score), ``rank`` and ``rank_by_score``
-        (they differ by what diversity, caps and rules changed), ``matched`` (demands of the query that the
+        ``score`` and ``terms`` (name → addend; they sum to the score), ``relevance`` where it is learned
+        (feature → addend; they sum to the term of that name), ``rank`` and ``rank_by_score`` (they differ by
+        what diversity, caps and rules changed), ``matched`` (demands of the query that the
         product satisfies), ``because`` (past items that mattered, of the shopper and of the session),
         ``rules`` (pin, bury, boost) and ``text``, a sentence in ``options.language``.
     """
@@ -142,6 +144,7 @@ def explain(
     explanation: dict[str, Any] = {
         "score": round(float(scored.scores[position]), 7),
         "terms": terms,
+        **_relevance(position, pool, scored),
         "rank": place.rank,
         "rank_by_score": place.rank_by_score,
         "matched": matched,
@@ -150,6 +153,16 @@ def explain(
         "text": _sentence(terms, place, pool, matched, because, rules, options),
     }
     return json.dumps(explanation, ensure_ascii=False, separators=(",", ":"))
+
+
+def _relevance(position: int, pool: Pool, scored: Scored) -> dict[str, dict[str, float]]:
+    """What each feature adds to the term ``relevance``; nothing where no relevance was learned."""
+    if pool.learned is None or not len(pool.learned.names):
+        return {}
+    own = float(pool.relevance[position])
+    weight = float(scored.terms[scored.names.index("relevance"), position]) / own if own else 1.0
+    parts = zip(pool.learned.names, pool.learned.parts[:, position].tolist(), strict=True)
+    return {"relevance": {name: round(weight * part, 7) for name, part in parts if part}}
 
 
 def _reasons(affinity: Affinity | None, taste: Taste, position: int, index: LiveIndex) -> list[str]:

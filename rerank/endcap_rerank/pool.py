@@ -10,15 +10,16 @@ import numpy.typing as npt
 
 from endcap_rerank.affinities import NO_HISTORY, Affinities, History, history_of_session
 from endcap_rerank.constraints import NO_CONSTRAINTS, Constraints, PriceLimit
+from endcap_rerank.demands import specificity
 from endcap_rerank.errors import InvalidInputError, StoreError
 from endcap_rerank.filters import Filters
 from endcap_rerank.index import Candidates, LiveIndex
 from endcap_rerank.index.reading import Correction
+from endcap_rerank.learned import LearnedRelevance, Relevance
 from endcap_rerank.options import Options
-from endcap_rerank.product import CATEGORY_SEPARATOR
 from endcap_rerank.profile import Profile, Profiles, Taste, empty_profile, empty_taste, session_taste
+from endcap_rerank.recommended import beside, for_taste, likely_next, with_followers
 from endcap_rerank.requests import RecommendRequest, SearchRequest
-from endcap_rerank.scoring import released_rows, specificity
 from endcap_rerank.tags import Tag, decode_tags
 
 Floats = npt.NDArray[np.float32]
@@ -29,9 +30,6 @@ ITEM_OPENNESS = 0.6
 
 STORE_UNREADABLE = "The store of events cannot be read; the answer is not fitted to the shopper."
 """Note of an answer without personalization because the store is down."""
-
-TOP_CATEGORIES = 3
-"""Favourite categories whose popular products join a shopper's recommendations."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +45,7 @@ class Pool:
         filters: as applied, the understood price limit included.
         price: the understood price limit, where it is applied.
         corrections: words of the query that were read as others.
+        learned: what makes up ``relevance`` where it is a learned one; its arrays are of the same products.
         notes: what the caller should know, in plain sentences.
         history: what was taken before, latest first: the item and the session, then the shopper's events.
     """
@@ -65,6 +64,7 @@ class Pool:
     notes: tuple[str, ...] = ()
     history: History = NO_HISTORY
     corrections: tuple[Correction, ...] = ()
+    learned: Relevance | None = None
 
     @property
     def personalized(self) -> bool:
@@ -73,12 +73,21 @@ class Pool:
 
 
 def search_pool(
-    request: SearchRequest, index: LiveIndex, profiles: Profiles, *, labels: Sequence[str], count: int
+    request: SearchRequest,
+    index: LiveIndex,
+    profiles: Profiles,
+    *,
+    labels: Sequence[str],
+    count: int,
+    learned: LearnedRelevance | None = None,
 ) -> Pool:
     """Understand a query and retrieve its candidates.
 
     A price limit that the query states filters, unless the caller filters by price; when no product would
     be left it is dropped with a note, since a shopper is better served by what lies above the limit.
+
+    Args:
+        learned: tells the relevance of the candidates in place of their fused score.
 
     Raises:
         InvalidInputError: the embedding or the tag logits do not fit this release.
@@ -107,10 +116,14 @@ def search_pool(
         )
     notes += [f'"{one.word}" was read as "{", ".join(one.read_as)}" too.' for one in found.corrections]
     profile, session = _shopper(request.user, options, index, profiles, notes)
-    rows, relevance, pins = _with_pins(found, found.fused, options, filters, index, notes)
+    told = None if learned is None else learned.relevance(request.query, found, index)
+    rows, relevance, pins = _with_pins(
+        found, found.fused if told is None else told.values, options, filters, index, notes
+    )
     return Pool(
         rows=rows,
         relevance=relevance,
+        learned=None if told is None else told.with_others(len(rows)),
         source="search",
         profile=profile,
         session=session,
@@ -149,16 +162,16 @@ def recommend_pool(
     if request.item:
         source, openness = "item", ITEM_OPENNESS
         filters = _excluding(filters, {request.item})
-        found = _beside(request.item, wanted, filters, index, notes)
+        found = beside(request.item, wanted, filters, index, notes)
         basket = history_of_session([*options.recent, request.item], index)
         history = basket
         if affinities is not None and len(basket):
-            found = _with_followers(found, affinities, basket, wanted, filters, index)
+            found = with_followers(found, affinities, basket, wanted, filters, index)
     elif profile.known or session.liked:
         source = "user"
-        found = _for_taste(profile, session, wanted, filters, index)
+        found = for_taste(profile, session, wanted, filters, index)
         if affinities is not None and len(history):
-            found, openness = _likely(found, affinities, history, wanted, filters, index)
+            found, openness = likely_next(found, affinities, history, wanted, filters, index)
     else:
         source = "popular"
         found = index.popular(wanted, filters)
@@ -182,147 +195,12 @@ def query_openness(query: str, constraints: Constraints, specific: float) -> flo
     return 1.0 - specific * specificity(query, constraints)
 
 
-def _beside(item: str, count: int, filters: Filters, index: LiveIndex, notes: list[str]) -> Candidates:
-    row = index.row(item)
-    if row is None:
-        raise InvalidInputError("item", item, "the id of a product in the catalogue is expected")
-    vector = index.embeddings([row])[0]
-    if vector.any():
-        found = index.nearest(vector, count, filters)
-        return replace(found, fused=_spread(found.dense))
-    notes.append("The item has no vector of this release yet; popular products of its category are shown.")
-    category = index.category_codes([row])[0]
-    if category >= 0:
-        filters = replace(filters, categories=(index.vocabulary("category")[category],))
-    return index.popular(count, filters)
-
-
-def _for_taste(
-    profile: Profile, session: Taste, count: int, filters: Filters | None, index: LiveIndex
-) -> Candidates:
-    """Near each interest of the session and of the shopper, and popular in their favourite categories."""
-    directions = [taste.interests() for taste in (session, profile.taste) if taste.liked]
-    vectors = np.concatenate([np.zeros((0, index.dimension), np.float32), *(one for one, _ in directions)])
-    shares = np.concatenate([np.zeros(0, np.float32), *(share for _, share in directions)])
-    found = [
-        index.nearest(vector, max(count // 4, int(count * share)), filters).rows
-        for vector, share in zip(vectors, shares, strict=True)
-    ]
-    for path in _favourites(profile, index):
-        if filters is None or not filters.categories or _within(path, filters.categories):
-            narrowed = replace(filters or Filters(), categories=(path,))
-            found.append(index.popular(max(1, count // 8), narrowed).rows)
-    if not len(vectors):
-        found.append(index.popular(count, filters).rows)
-    rows = np.unique(np.concatenate(found)).astype(np.int64)
-    near = index.embeddings(rows) @ vectors.T if len(vectors) else np.zeros((len(rows), 1), np.float32)
-    dense = near.max(axis=1)
-    # What the taste was made of lies nearest to it: without these the others share the whole scale.
-    new = ~np.isin(rows, np.concatenate([profile.taste.rows, session.rows]))
-    return Candidates(rows, dense, np.zeros_like(dense), _spread(dense, new))
-
-
-LEARNT = 0.97
-"""Share that the learnt affinities have in the relevance of recommendations; likeness has the rest."""
-
-UNKNOWN = 0.5
-"""Share of its likeness that a product has for relevance when it is newer than the affinities."""
-
-LEAST_CHANCE = 1e-5
-"""Chances below this are all alike."""
-
-
 def _before(options: Options, profile: Profile, index: LiveIndex) -> History:
     """The session, then the shopper's events."""
     if not options.personalize:
         return NO_HISTORY
     taken = [item for item in options.recent if item not in options.refused]
     return history_of_session(taken, index).first(profile.history)
-
-
-def _likely(
-    near: Candidates,
-    affinities: Affinities,
-    history: History,
-    count: int,
-    filters: Filters | None,
-    index: LiveIndex,
-) -> tuple[Candidates, float]:
-    """What is likeliest taken next joins what is near to the taste.
-
-    Returns:
-        Candidates whose ``fused`` is LEARNT parts log-chance and the rest likeness, both as shares of their
-        range (the affinities have learnt from events how much likeness tells, so little is left to it), and
-        the share of the personal terms that stay in force: affinities speak for the taste too.
-    """
-    likely = _present(affinities.likely(history, count)[0], filters, index)
-    rows = np.union1d(near.rows, likely).astype(np.int64)
-    released = released_rows(rows, index)
-    chances = np.log(affinities.chances(history, released) + np.float32(LEAST_CHANCE))
-    new = ~np.isin(released, history.rows)
-    dense = np.zeros(len(rows), np.float32)
-    dense[rows.searchsorted(near.rows)] = near.fused
-    fused = np.float32(LEARNT) * _spread(chances, new) + np.float32(1.0 - LEARNT) * dense
-    unknown = released >= affinities.count
-    fused[unknown] = np.float32(UNKNOWN) * dense[unknown]
-    return Candidates(rows, dense, np.zeros_like(dense), fused), 1.0 - LEARNT
-
-
-def _with_followers(
-    near: Candidates,
-    affinities: Affinities,
-    basket: History,
-    count: int,
-    filters: Filters | None,
-    index: LiveIndex,
-) -> Candidates:
-    """What is taken after or with the items of a basket joins what is like the item."""
-    rows, chances = affinities.following(basket)
-    rows = rows[np.argsort(-chances, kind="stable")]
-    rows = _present(rows[~np.isin(rows, basket.rows)][: count // 2], filters, index)
-    rows = rows[~np.isin(rows, near.rows)]
-    zeros = np.zeros(len(rows), np.float32)
-    return Candidates(
-        np.concatenate([near.rows, rows]),
-        np.concatenate([near.dense, zeros]),
-        np.concatenate([near.lexical, zeros]),
-        np.concatenate([near.fused, zeros]),
-    )
-
-
-def _present(released: Rows, filters: Filters | None, index: LiveIndex) -> Rows:
-    """The rows that released ones have now; those that are gone or do not pass the filters left out."""
-    rows = released
-    if index.version:
-        # Ids of hidden rows stay readable; what changed lives on under another row.
-        current = (index.row(item) for item in index.item_ids(released))
-        rows = np.array([row for row in current if row is not None], np.int64)
-    return rows[index.passes(rows, filters)] if len(rows) else rows
-
-
-def _favourites(profile: Profile, index: LiveIndex) -> list[str]:
-    order = np.argsort(-profile.categories.shares, kind="stable")[:TOP_CATEGORIES]
-    names = index.vocabulary("category")
-    return [names[code] for code in profile.categories.codes[order]]
-
-
-def _within(path: str, roots: Sequence[str]) -> bool:
-    folded = path.casefold()
-    return any(
-        folded == root.casefold() or folded.startswith(root.casefold() + CATEGORY_SEPARATOR) for root in roots
-    )
-
-
-def _spread(scores: Floats, among: npt.NDArray[np.bool_] | None = None) -> Floats:
-    """Scores as shares of the range that those ``among`` have: float32 [n] in [0, 1]."""
-    spanning = scores if among is None or not among.any() else scores[among]
-    if not len(spanning):
-        return scores
-    low, high = spanning.min(), spanning.max()
-    if not high > low:
-        return np.ones_like(scores)
-    shares: Floats = ((scores - low) / (high - low)).clip(0.0, 1.0)
-    return shares
 
 
 def _shopper(

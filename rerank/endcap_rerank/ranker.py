@@ -23,6 +23,7 @@ from endcap_rerank.explain import Place, explain
 from endcap_rerank.filters import Filters
 from endcap_rerank.index import Index, LiveIndex
 from endcap_rerank.index.segments import SegmentFolder
+from endcap_rerank.learned import LearnedRelevance
 from endcap_rerank.milvus import MilvusAddress, MilvusDense
 from endcap_rerank.options import Options, WindowCap
 from endcap_rerank.pool import Pool, query_openness, recommend_pool, search_pool
@@ -71,6 +72,7 @@ class Ranker:
         events: EventStore,
         *,
         weights: RankingWeights | None = None,
+        learned: LearnedRelevance | None = None,
         affinities: LiveAffinities | None = None,
         candidates: int = Settings.candidates,
         events_per_user: int = Settings.events_per_user,
@@ -80,6 +82,7 @@ class Ranker:
         self.index = index
         self.events = events
         self.weights = weights or RankingWeights()
+        self.learned = learned
         self._affinities = affinities
         self._candidates = candidates
         self._blocked = blocked
@@ -90,7 +93,7 @@ class Ranker:
         """Map the release's index and open the stores in ``settings.state`` (made when missing).
 
         Raises:
-            ReleaseError: the index or the ranking weights cannot be used.
+            ReleaseError: the index, the ranking weights or the learned relevance cannot be used.
             InvalidInputError: ``settings.blocked`` cannot be read, a URL cannot be used.
             StoreError: a store cannot be opened (a server of events may be down: see ``search``).
         """
@@ -107,6 +110,7 @@ class Ranker:
             ),
             open_events(settings),
             weights=RankingWeights.read(release.ranking),
+            learned=LearnedRelevance.read(release.ranking),
             affinities=LiveAffinities(settings.state, release.id, index.count),
             candidates=settings.candidates,
             events_per_user=settings.events_per_user,
@@ -170,7 +174,12 @@ class Ranker:
                 request, self.index, self._profiles, count=self._candidates, affinities=self.affinities
             )
         pool = search_pool(
-            request, self.index, self._profiles, labels=self.release.labels, count=self._candidates
+            request,
+            self.index,
+            self._profiles,
+            labels=self.release.labels,
+            count=self._candidates,
+            learned=self.learned,
         )
         openness = query_openness(request.query, pool.constraints, self.weights.specific)
         return replace(pool, openness=openness)

@@ -5,16 +5,19 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from endcap_rerank.index import LEXICAL_WEIGHT, Index, LiveIndex, build_index
+from endcap_rerank.features import Asked
+from endcap_rerank.index import LEXICAL_WEIGHT, Candidates, Index, LiveIndex, build_index
 from endcap_rerank.index.codes import codes_in
 from endcap_rerank.index.fusion import FEEDBACK_PRODUCTS, redirected
 from endcap_rerank.index.lexical import query_terms
 from endcap_rerank.index.reading import read_query
 from endcap_rerank.index.selection import best
+from endcap_rerank.learned import LearnedRelevance
 from endcap_rerank.product import Product
 from endcap_rerank.settings import Settings
 
@@ -56,22 +59,68 @@ def by_words(index: LiveIndex, texts: Sequence[str], queries: Sequence[JudgedQue
 
 
 def as_served(
-    index: LiveIndex, texts: Sequence[str], asked: Floats, queries: Sequence[JudgedQuery]
+    index: LiveIndex,
+    texts: Sequence[str],
+    asked: Floats,
+    queries: Sequence[JudgedQuery],
+    learned: LearnedRelevance | None = None,
 ) -> Iterator[Answer]:
-    """Vectors and words fused, as the server retrieves (``LiveIndex.retrieve``)."""
+    """Vectors and words together, as the server retrieves and ranks (``LiveIndex.retrieve``).
+
+    Args:
+        learned: what was learned of relevance; None where the server has the default.
+    """
     for text, vector, query in zip(texts, asked, queries, strict=True):
         retrieved = index.retrieve(text, vector, count=Settings.candidates)
-        yield Answer(retrieved.rows[:DEPTH], fused_scores(index, text, vector, query.rows))
+        scores = judged_scores(index, text, vector, query.rows, retrieved)
+        if learned is None:
+            yield Answer(retrieved.rows[:DEPTH], scores.fused)
+            continue
+        order = np.argsort(-learned.relevance(text, retrieved, index).values, kind="stable")
+        yield Answer(retrieved.rows[order[:DEPTH]], learned_scores(index, text, retrieved, scores, learned))
+
+
+def learned_scores(
+    index: LiveIndex, text: str, retrieved: Candidates, scores: Scores, learned: LearnedRelevance
+) -> npt.NDArray[np.float64]:
+    """The learned relevance of any products, retrieved or not, on one scale: float64 [n]."""
+    features = Asked.of(text, retrieved).features(scores.rows, scores.dense, scores.lexical, index)
+    found = learned.contributions(features).sum(axis=0).astype(np.float64)
+    if scores.named is not None:
+        found += np.where(scores.named, float(np.ptp(found)) + 1.0, 0.0)
+    return found
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Scores of products for a query, retrieved or not.
+
+    Attributes:
+        rows: int64 [n].
+        dense, lexical: float32 [n], as retrieval computes them.
+        fused: float64 [n], those that were not retrieved by the minimum and maximum of the request.
+        named: bool [n], which of them the query names; None where it names none.
+    """
+
+    rows: npt.NDArray[np.int64]
+    dense: Floats
+    lexical: Floats
+    fused: npt.NDArray[np.float64]
+    named: npt.NDArray[np.bool_] | None
 
 
 def fused_scores(
     index: LiveIndex, text: str, vector: Floats, rows: npt.NDArray[np.int64]
 ) -> npt.NDArray[np.float64]:
-    """The fused score of any products, retrieved or not: float64 [n].
-
-    Those that were not retrieved get theirs by the minimum and maximum of the request.
-    """
+    """The fused score of any products, retrieved or not: float64 [n]."""
     retrieved = index.retrieve(text, vector, count=Settings.candidates)
+    return judged_scores(index, text, vector, rows, retrieved).fused
+
+
+def judged_scores(
+    index: LiveIndex, text: str, vector: Floats, rows: npt.NDArray[np.int64], retrieved: Candidates
+) -> Scores:
+    """The scores of any products, by the scale of what was retrieved."""
     reading = read_query(text, index.index.lexical)
     vectors = index.index.dense.vectors
     if reading.corrections:
@@ -79,15 +128,20 @@ def fused_scores(
         vector = redirected(vector, vectors[top], reading.scores[top])
     low, high = float(retrieved.dense.min()), float(retrieved.dense.max())
     most = float(retrieved.lexical.max()) or 1.0
-    dense = (vectors[rows] @ vector - low) / ((high - low) or 1.0)
-    scores = (1 - LEXICAL_WEIGHT) * dense + LEXICAL_WEIGHT * reading.scores[rows] / most
+    dense = vectors[rows] @ vector
+    lexical = reading.scores[rows]
+    scores = (1 - LEXICAL_WEIGHT) * (dense - low) / ((high - low) or 1.0) + LEXICAL_WEIGHT * lexical / most
     if _names_a_product(index, text):
         scores = scores / 2  # those that are not named share the lower half
     place = {row: at for at, row in enumerate(retrieved.rows.tolist())}
+    fused = np.asarray(scores, np.float64)
+    named = None if retrieved.named is None else np.zeros(len(rows), bool)
     for at, row in enumerate(rows.tolist()):
         if row in place:
-            scores[at] = retrieved.fused[place[row]]
-    return np.asarray(scores, np.float64)
+            fused[at] = retrieved.fused[place[row]]
+            if named is not None and retrieved.named is not None:
+                named[at] = retrieved.named[place[row]]
+    return Scores(rows, dense, lexical, fused, named)
 
 
 def _names_a_product(index: LiveIndex, text: str) -> bool:

@@ -30,6 +30,7 @@ class Candidates:
         lexical: BM25, 0 where no term matches.
         fused: in [0, 1], normalized within this request.
         corrections: the words of the query that were read as others.
+        named: bool [n], which of them the query names by id or model number; None where it names none.
     """
 
     rows: NDArray[np.int64]
@@ -37,6 +38,7 @@ class Candidates:
     lexical: NDArray[np.float32]
     fused: NDArray[np.float32]
     corrections: tuple[Correction, ...] = ()
+    named: NDArray[np.bool_] | None = None
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -79,7 +81,13 @@ def fuse(
         fused = (fused + named) / 2.0
     fused = fused.astype(np.float32, copy=False)
     order = best(fused, count)
-    return Candidates(rows[order], dense[order], lexical[order], fused[order])
+    return Candidates(
+        rows[order],
+        dense[order],
+        lexical[order],
+        fused[order],
+        named=None if named is None else named[order],
+    )
 
 
 def redirected(

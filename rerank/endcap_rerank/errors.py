@@ -28,6 +28,10 @@ class StoreError(EndcapError):
     """A store (events, catalogue changes) could not be read or written; nothing was acknowledged."""
 
 
+class CancelledError(EndcapError):
+    """The caller no longer waits for the answer: its deadline passed, or it hung up."""
+
+
 def _shorten(value: object, limit: int = 80) -> str:
     text = repr(value)
     return text if len(text) <= limit else f"{text[:limit]}… ({len(text)} characters)"

@@ -95,7 +95,8 @@ class Ranker:
         Raises:
             ReleaseError: the index, the ranking weights or the learned relevance cannot be used.
             InvalidInputError: ``settings.blocked`` cannot be read, a URL cannot be used.
-            StoreError: a store cannot be opened (a server of events may be down: see ``search``).
+            StoreError: the changes of the catalogue cannot be opened (events may be out of reach: see
+                ``search``).
         """
         index = Index.open(release.index)
         if (index.encoder_id, index.dimension) != (release.encoder_id, release.dimension):
@@ -108,7 +109,7 @@ class Ranker:
             LiveIndex(
                 index, CatalogStore(settings.state / CATALOG_FILE), SegmentFolder(settings.state, release.id)
             ),
-            open_events(settings),
+            open_events(settings, at_once=False),
             weights=RankingWeights.read(release.ranking),
             learned=LearnedRelevance.read(release.ranking),
             affinities=LiveAffinities(settings.state, release.id, index.count),

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from endcap_rerank.deployed import deployed_release
-from endcap_rerank.errors import EndcapError, InvalidInputError
+from endcap_rerank.errors import CancelledError, EndcapError, InvalidInputError
 from endcap_rerank.events import Event
 from endcap_rerank.filters import Filters
 from endcap_rerank.masking import CARD, EMAIL, PHONE
@@ -57,33 +57,37 @@ class Served:
         """Hand over the last sums."""
         self._page.close()
 
-    def answered(
-        self, ranker: Ranker, request: SearchRequest | RecommendRequest, request_id: str = ""
-    ) -> Ranked:
-        """Answer a request stage by stage, measured; one that took ``ENDCAP_SLOW_MS`` is logged.
+    def answered(self, ranker: Ranker, asked: SearchRequest | RecommendRequest, request: Any) -> Ranked:
+        """Answer one row of a request stage by stage, measured; one that took ``ENDCAP_SLOW_MS`` is logged.
+
+        Args:
+            request: Triton's, which knows whether its caller still waits.
 
         Raises:
             InvalidInputError, StoreError: as ``Ranker.search`` and ``Ranker.recommend`` do.
+            CancelledError: nobody waits for the answer; asked before the first and the costliest stage.
         """
         clock = time.perf_counter
+        _check_wanted(request)
         marks = [clock()]
-        pool = ranker.retrieve(request)
+        pool = ranker.retrieve(asked)
         marks.append(clock())
-        scored = ranker.rank(request, pool)
+        _check_wanted(request)
+        scored = ranker.rank(asked, pool)
         marks.append(clock())
-        selected = ranker.diversify(request, pool, scored)
+        selected = ranker.diversify(asked, pool, scored)
         marks.append(clock())
-        ranked = ranker.answer(request, pool, scored, selected)
+        ranked = ranker.answer(asked, pool, scored, selected)
         marks.append(clock())
         times = [(end - begin) * 1e3 for begin, end in pairwise(marks)]
         times.append((marks[-1] - marks[0]) * 1e3)
         for stage, milliseconds in zip(STAGES, times, strict=True):
             self.measures.observe("endcap_stage_milliseconds", milliseconds, stage)
-        count_answer(self.measures, request, pool, scored, selected)
+        count_answer(self.measures, asked, pool, scored, selected)
         if self.settings.slow_ms and times[-1] >= self.settings.slow_ms:
             rounded = {stage: round(spent, 2) for stage, spent in zip(STAGES, times, strict=True)}
             self.log.slow(
-                request_id,
+                request.request_id(),
                 rounded,
                 source=pool.source,
                 candidates=len(pool.rows),
@@ -106,8 +110,13 @@ class Served:
         self.measures.set("endcap_catalog_changed_timestamp_seconds", time.time())
 
     def failed(self, request: Any, error: Exception) -> Any:
-        """The response that says what is wrong; counted, and logged where it is not the caller's fault."""
+        """The response that says what is wrong; counted, and logged where it is not the caller's fault.
+
+        What was cancelled is neither: nobody reads the response.
+        """
         errors = self._triton.TritonError
+        if isinstance(error, CancelledError):
+            return self._triton.InferenceResponse(error=errors(str(error), errors.CANCELLED))
         if isinstance(error, InvalidInputError):
             code, number, message = "invalid", errors.INVALID_ARG, str(error)
         elif isinstance(error, EndcapError):
@@ -119,6 +128,11 @@ class Served:
             self.log.failed(request.request_id(), code, error)
         self.measures.count(FAILED.name, code)
         return self._triton.InferenceResponse(error=errors(message, number))
+
+
+def _check_wanted(request: Any) -> None:
+    if request.is_cancelled():
+        raise CancelledError("cancelled: the caller no longer waits for the answer")
 
 
 def count_answer(

@@ -49,11 +49,11 @@ def test_killed_server_and_killed_stub_come_back_on_the_same_port(repository, tm
             assert len(stubs) >= 7
             os.kill(first, signal.SIGKILL)
             wait_until(lambda: not any(map(alive, stubs)))
-            wait_until(lambda: triton_of(process) not in (None, first) and answers())
+            wait_until(lambda: triton_of(process) not in (None, first) and answers(), 120)
             second = triton_of(process)
             # One of two instances: Triton itself would fail every other search from here on.
             os.kill(next(stub.pid for stub in stubs_of(second) if stub.model == "rerank"), signal.SIGKILL)
-            wait_until(lambda: triton_of(process) not in (None, second) and answers())
+            wait_until(lambda: triton_of(process) not in (None, second) and answers(), 120)
             assert all(answers() for _ in range(6))
             assert shop.search("red dress", user="kept", k=3).info["personalized"]
     finally:

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import math
 import sqlite3
 import subprocess
 import sys
@@ -9,8 +10,9 @@ import time
 from pathlib import Path
 
 import pytest
-from endcap_rerank.errors import StoreError
-from endcap_rerank.events import EVENTS_FILE, Event, SqliteEventStore
+from endcap_rerank.errors import InvalidInputError, StoreError
+from endcap_rerank.events import EVENTS_FILE, Event, Limits, SqliteEventStore
+from endcap_rerank.events.clock import SteadyClock
 from endcap_rerank.ranker import Ranker
 from endcap_rerank.requests import RecommendRequest
 from endcap_rerank.settings import Settings
@@ -125,7 +127,7 @@ import json, resource, signal, sys
 from pathlib import Path
 sys.path.insert(0, {tests!r})
 from ranking_shop import open_ranker, search_request
-from endcap_rerank.errors import StoreError
+from endcap_rerank.errors import InvalidInputError, StoreError
 from test_store_down import info, purchases
 
 ranker = open_ranker(Path({release!r}), state={state!r})
@@ -173,3 +175,52 @@ def test_a_locked_file_acknowledges_nothing_and_is_read_all_the_same(release, tm
     assert info(answers(ranker)[0])["personalized"] is True
     holder.execute("ROLLBACK")
     assert ranker.feedback(purchases("p9")) == 1
+
+
+def test_a_server_of_models_starts_while_the_file_cannot_be_opened(release, tmp_path):
+    (tmp_path / EVENTS_FILE).mkdir()
+    ranker = Ranker.open(release, Settings(state=tmp_path))
+    check_down(ranker)
+    with pytest.raises(StoreError):
+        ranker.feedback(purchases("p9"))
+    (tmp_path / EVENTS_FILE).rmdir()
+    assert ranker.feedback(purchases("p1", "p7")) == 2
+    assert info(answers(ranker)[0])["personalized"] is True
+
+
+class Clocks:
+    """A machine's clock that can be set, and the time that passes."""
+
+    wall = 1_700_000_000.0
+    passed = 50.0
+
+    def steady(self):
+        return SteadyClock(lambda: self.wall, lambda: self.passed)
+
+
+def test_a_clock_set_years_ahead_deletes_nothing(tmp_path):
+    clocks = Clocks()
+    store = SqliteEventStore(tmp_path / EVENTS_FILE, limits=Limits(days=30, clock=clocks.steady()))
+    then = clocks.wall - 86_400.0
+    store.append([Event.validated("u", "p1", "click", then)])
+    clocks.wall += 10 * 365 * 86_400.0
+    store.append([Event.validated("u", "p2", "click", then + 1.0)])
+    assert [event.item for event in store.of_user("u", 10)] == ["p2", "p1"]
+    clocks.wall, clocks.passed = clocks.wall - 20 * 365 * 86_400.0, clocks.passed + 60.0
+    assert len(store.of_user("u", 10)) == 2
+    # Time that has really passed counts, the machine's sleep included.
+    clocks.wall, clocks.passed = then + 32 * 86_400.0, clocks.passed + 32 * 86_400.0
+    assert store.of_user("u", 10) == []
+
+
+def test_events_of_the_future_are_refused_and_those_of_a_clock_set_back_are_ranked(release, tmp_path):
+    now = 1_700_000_000.0
+    with pytest.raises(InvalidInputError, match="timestamp: got"):
+        Event.validated("u", "p1", "click", now + 2 * 86_400.0, now=now)
+    ranker = Ranker.open(release, Settings(state=tmp_path))
+    # Stored before the clock was set back: by now its time lies in the future.
+    late = Event.validated("u", "p1", "purchase", now + 3600.0, now=now)
+    ranker.feedback([late, Event.validated("u", "p7", "purchase", now - 9 * 86_400.0, now=now)])
+    ranked = ranker.search(search_request("kettle", user="u", k=5))
+    assert info(ranked)["personalized"] is True
+    assert all(math.isfinite(score) for score in ranked.scores)

@@ -18,7 +18,7 @@ class TritonPythonModel:
         try:
             inputs = {tensor.name(): tensor.as_numpy() for tensor in request.inputs()}
             answers = [
-                self.served.answered(self.ranker, asked, request.request_id())
+                self.served.answered(self.ranker, asked, request)
                 for asked in tensors.by_row(inputs, tensors.recommend_request)
             ]
             outputs = tensors.ranking(answers, request.requested_output_names())

@@ -16,12 +16,16 @@ EVENTS_FILE = "events.db"
 """Name of the SQLite file in ``Settings.state``."""
 
 
-def open_events(settings: Settings) -> EventStore:
+def open_events(settings: Settings, *, at_once: bool = True) -> EventStore:
     """Open the store of ``settings.events``, by default the SQLite file in ``settings.state``.
+
+    Args:
+        at_once: whether a file that cannot be opened is an error now. A server that is down always shows at
+            the first use.
 
     Raises:
         InvalidInputError: the URL or the key file cannot be used.
-        StoreError: the file cannot be opened. A server that is down shows at the first use.
+        StoreError: the file cannot be opened.
     """
     limits = Limits(settings.keep_events or None, settings.keep_days or None)
     scheme = settings.events.partition("://")[0]
@@ -29,7 +33,7 @@ def open_events(settings: Settings) -> EventStore:
     if scheme in SCHEMES:
         store = RedisEventStore(settings.events, limits=limits)
     else:
-        store = SqliteEventStore(events_file(settings), limits=limits)
+        store = SqliteEventStore(events_file(settings), limits=limits, at_once=at_once)
     if settings.user_key_file is not None:
         return HashedUsers(store, UserKey.read(settings.user_key_file))
     return store

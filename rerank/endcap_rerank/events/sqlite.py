@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 import threading
 import time
@@ -63,16 +64,31 @@ class SqliteEventStore(EventStore):
     Every append is committed to disk before it returns, and every read sees what any process has
     committed. A store that is locked for longer than ``timeout`` seconds, or a full disk, raises
     StoreError: nothing of that call is stored.
+
+    Args:
+        path: the file; it and its folder are created.
+        timeout: seconds to wait for another process's write.
+        at_once: whether a file that cannot be opened is an error now; otherwise it is one at each use until
+            it can be.
+
+    Raises:
+        StoreError: it cannot be opened.
     """
 
-    def __init__(self, path: Path, *, timeout: float = 5.0, limits: Limits = NO_LIMITS) -> None:
+    def __init__(
+        self, path: Path, *, timeout: float = 5.0, limits: Limits = NO_LIMITS, at_once: bool = True
+    ) -> None:
         self.path = path
         self.limits = limits
         self._timeout = timeout
         self._local = threading.local()
-        with self._errors("opened"):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._connection().executescript(_SCHEMA + (_SCHEMA_OF_AGE if limits.days is not None else ""))
+        try:
+            with self._errors("opened"):
+                self._connection()
+        except StoreError as error:
+            if at_once:
+                raise
+            logging.getLogger(__name__).warning("%s; it is tried again at each use", error)
 
     def append(self, events: Sequence[Event]) -> int:
         """Store all events or none; an ``event_id`` that is known already is skipped.
@@ -234,13 +250,22 @@ class SqliteEventStore(EventStore):
     def _connection(self) -> sqlite3.Connection:
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
         if connection is None:
-            connection = sqlite3.connect(self.path, timeout=self._timeout, isolation_level=None)
+            connection = self._local.connection = self._connected()
+        return connection
+
+    def _connected(self) -> sqlite3.Connection:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        connection = sqlite3.connect(self.path, timeout=self._timeout, isolation_level=None)
+        try:
             connection.execute("PRAGMA journal_mode=WAL")
             # FULL: an acknowledged event survives a power cut. A feedback call waits one fsync for it.
             connection.execute("PRAGMA synchronous=FULL")
             # What is deleted is overwritten, not only unlinked.
             connection.execute("PRAGMA secure_delete=ON")
-            self._local.connection = connection
+            connection.executescript(_SCHEMA + (_SCHEMA_OF_AGE if self.limits.days is not None else ""))
+        except BaseException:
+            connection.close()
+            raise
         return connection
 
     @contextmanager

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Protocol
 
+from endcap_rerank.events.clock import STEADY, SteadyClock
 from endcap_rerank.events.event import Event
 from endcap_rerank.schema import EVENT_WEIGHTS
 
@@ -22,14 +22,16 @@ class Limits:
     Attributes:
         events: a shopper's latest events; None for all.
         days: age of the oldest event; None for any.
+        clock: by which age is counted.
     """
 
     events: int | None = None
     days: float | None = None
+    clock: SteadyClock = field(default=STEADY, repr=False, compare=False)
 
     def oldest(self) -> float | None:
         """The timestamp before which nothing is kept."""
-        return None if self.days is None else time.time() - self.days * 86_400.0
+        return None if self.days is None else self.clock.now() - self.days * 86_400.0
 
     def kept(self, events: Sequence[Event]) -> Sequence[Event]:
         """Those that are not too old already."""

@@ -1,0 +1,81 @@
+"""Two shoppers whose answers must stay their own, whatever others send meanwhile."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from endcap_client import Client, EndcapError, Event
+
+NOBODY = ""
+USERS = ("canary-one", "canary-two")
+PURCHASES = 12
+_K = 10
+
+
+@dataclass
+class Canaries:
+    """Asks for the same lists again and again; an answer must be nearest to its own shopper's.
+
+    Nearest and not equal: events and products that others add shift scores a little, and so does int8
+    rounding.
+
+    Attributes:
+        checked: answers that were compared.
+        wrong: those that were nearer to another shopper's list.
+        failed: requests without an answer.
+    """
+
+    url: str
+    checked: int = 0
+    wrong: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+
+    def prepare(self, first: Sequence[str], second: Sequence[str], queries: Sequence[str]) -> None:
+        """Let one buy ``first``, the other ``second``; keep their lists where they differ.
+
+        Raises:
+            ValueError: no query does.
+        """
+        self._lists: dict[tuple[str, str], list[str]] = {}
+        with Client(self.url, timeout=30.0) as shop:
+            for user, items in zip(USERS, (first, second), strict=True):
+                shop.feedback(Event(user, item, "purchase") for item in items)
+            for query in queries:
+                lists = {user: self._list(shop, query, user) for user in (NOBODY, *USERS)}
+                if len({tuple(ids) for ids in lists.values()}) == 3:
+                    self._lists |= {(query, user): ids for user, ids in lists.items()}
+        if not self._lists:
+            raise ValueError("no query tells the two shoppers apart")
+
+    def watch(self, done: threading.Event) -> None:
+        """Compare until told to stop."""
+        with Client(self.url, timeout=20.0, retries=0, breaker_failures=10**6) as shop:
+            while True:
+                for query, user in self._lists:
+                    if done.is_set():
+                        return
+                    try:
+                        self._compare(query, user, self._list(shop, query, user))
+                    except EndcapError as error:
+                        self.failed.append(f"{type(error).__name__}: {error}")
+                    time.sleep(0.05)
+
+    def _compare(self, query: str, user: str, ids: list[str]) -> None:
+        self.checked += 1
+        alike = {
+            other: sum(
+                1.0 / (1 + abs(place - reference.index(item)))
+                for place, item in enumerate(ids)
+                if item in reference
+            )
+            for (asked, other), reference in self._lists.items()
+            if asked == query
+        }
+        if alike[user] < max(alike.values()):
+            self.wrong.append(f"{query!r} for {user or 'nobody'}")
+
+    def _list(self, shop: Client, query: str, user: str) -> list[str]:
+        return shop.search(query, user=user or None, k=_K, diversity=0.0).ids

@@ -121,8 +121,14 @@ class Requests:
 
     def where(self, chosen: npt.NDArray[np.bool_]) -> Requests:
         """The rows that are chosen."""
-        columns = (self.due, self.latency, self.lag, self.protocol, self.call, self.error)
-        return Requests(*(column[chosen] for column in columns))
+        return Requests(
+            self.due[chosen],
+            self.latency[chosen],
+            self.lag[chosen],
+            self.protocol[chosen],
+            self.call[chosen],
+            self.error[chosen],
+        )
 
     def during(self, begin: float, end: float) -> Requests:
         """What was due from ``begin`` to before ``end``."""

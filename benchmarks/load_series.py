@@ -104,13 +104,18 @@ def intervals(
 
 def _piece(requests: Requests, phase: str, begin: float, seconds: float) -> Piece:
     answered = requests.answered
-    times = np.percentile(answered.latency, PERCENTILES) if len(answered) else [float("nan")] * 3
+    p50, p95, p99 = (
+        float(np.percentile(answered.latency, each)) if len(answered) else float("nan")
+        for each in PERCENTILES
+    )
     return Piece(
         phase,
         begin,
         seconds,
-        len(requests) / seconds,
-        len(answered) / seconds,
-        *(float(time) for time in times),
-        len(requests) - len(answered),
+        offered=len(requests) / seconds,
+        answered=len(answered) / seconds,
+        p50=p50,
+        p95=p95,
+        p99=p99,
+        errors=len(requests) - len(answered),
     )

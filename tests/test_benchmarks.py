@@ -85,7 +85,12 @@ def test_stages_are_measured_against_the_whole_request(repository, shop, tmp_pat
     assert report.figures["end_to_end_ratio"].low <= value["end_to_end_ratio"]
     assert value["same_answers"] == 1
     assert value["cache_hits"] == 0
-    assert value["triton_encode_mean_ms"] > 0
+    steps = [value[f"triton_{step}_mean_ms"] for step in ("tokenize", "encode", "rerank")]
+    assert min(steps) > 0
+    assert value["triton_steps_mean_ms"] == pytest.approx(sum(steps))
+    # The hop into the process of rerank is on top of its stages.
+    assert 0 < value["server_whole_mean_ms"] < value["triton_rerank_mean_ms"]
+    assert value["end_to_end_triton_ratio"] == pytest.approx(value["end_to_end_mean_ms"] / sum(steps))
 
 
 def test_a_repository_that_is_none_is_named(tmp_path, shop):

@@ -26,12 +26,14 @@ class Canaries:
         checked: answers that were compared.
         wrong: those that were nearer to another shopper's list.
         failed: requests without an answer.
+        lists: (query, shopper) → the products that were the calm answer.
     """
 
     url: str
     checked: int = 0
     wrong: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
+    lists: dict[tuple[str, str], list[str]] = field(default_factory=dict)
 
     def prepare(self, first: Sequence[str], second: Sequence[str], queries: Sequence[str]) -> None:
         """Let one buy ``first``, the other ``second``; keep their lists where they differ.
@@ -39,31 +41,31 @@ class Canaries:
         Raises:
             ValueError: no query does.
         """
-        self._lists: dict[tuple[str, str], list[str]] = {}
         with Client(self.url, timeout=30.0) as shop:
             for user, items in zip(USERS, (first, second), strict=True):
                 shop.feedback(Event(user, item, "purchase") for item in items)
             for query in queries:
                 lists = {user: self._list(shop, query, user) for user in (NOBODY, *USERS)}
                 if len({tuple(ids) for ids in lists.values()}) == 3:
-                    self._lists |= {(query, user): ids for user, ids in lists.items()}
-        if not self._lists:
+                    self.lists |= {(query, user): ids for user, ids in lists.items()}
+        if not self.lists:
             raise ValueError("no query tells the two shoppers apart")
 
     def watch(self, done: threading.Event) -> None:
         """Compare until told to stop."""
         with Client(self.url, timeout=20.0, retries=0, breaker_failures=10**6) as shop:
             while True:
-                for query, user in self._lists:
+                for query, user in self.lists:
                     if done.is_set():
                         return
                     try:
-                        self._compare(query, user, self._list(shop, query, user))
+                        self.compare(query, user, self._list(shop, query, user))
                     except EndcapError as error:
                         self.failed.append(f"{type(error).__name__}: {error}")
                     time.sleep(0.05)
 
-    def _compare(self, query: str, user: str, ids: list[str]) -> None:
+    def compare(self, query: str, user: str, ids: list[str]) -> None:
+        """Note a list that is nearer to another shopper's than to its own."""
         self.checked += 1
         alike = {
             other: sum(
@@ -71,7 +73,7 @@ class Canaries:
                 for place, item in enumerate(ids)
                 if item in reference
             )
-            for (asked, other), reference in self._lists.items()
+            for (asked, other), reference in self.lists.items()
             if asked == query
         }
         if alike[user] < max(alike.values()):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import random
+import re
 from collections.abc import Callable, Sequence
 
 import grpc
@@ -29,13 +30,16 @@ _FINE = frozenset(
     }
 )
 _FULL = "maximum queue size"
+_UNREADABLE = re.compile(rb"failed to parse|[Uu]nable to parse|JSON|base64")
+"""What Triton says, with status 500, of a body that it cannot read: an odd number, but a reason."""
 
 
 class Caller:
     """One thread's connections; ``send`` returns what was wrong with an answer, or nothing.
 
-    Wrong is: no answer, an error of the server's own (INTERNAL, 500), a refusal without a reason. What the
-    SDK refuses itself has to be one of its errors, a TypeError or a ValueError, with a message.
+    Wrong is: no answer, an error of the server's own (INTERNAL, 500) unless it says what it could not read, a
+    refusal without a reason. What the SDK refuses itself has to be one of its errors, a TypeError or a
+    ValueError, with a message.
     """
 
     def __init__(self, grpc_url: str, http_url: str, users: list[str], items: list[str]) -> None:
@@ -111,7 +115,9 @@ class Caller:
         except (OSError, http.client.HTTPException) as error:
             self._http.close()
             return f"HTTP: {type(error).__name__}: {error}"
-        if status >= 500 and not (status == 503 and _FULL.encode() in said):
+        if status == 503 and _FULL.encode() in said:
+            return ""
+        if status >= 500 and not _UNREADABLE.search(said):
             return f"HTTP {status}: {said[:200]!r}"
         if status >= 400 and not said.strip():
             return f"HTTP {status} without a reason"

@@ -1,5 +1,6 @@
 """The Envoy config in a real Envoy, in front of a real server."""
 
+import contextlib
 import http.client
 import json
 import shutil
@@ -96,11 +97,11 @@ class Door:
             connection.close()
 
 
-@pytest.fixture(scope="module")
-def door(server, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("envoy")
+@contextlib.contextmanager
+def running(folder, triton, status):
+    """Envoy before a Triton, once the health check is answered with ``status``."""
     ports = free_ports("127.0.0.1", 3)
-    config = write_config(folder, (server.http_url, server.grpc_url), ports)
+    config = write_config(folder, triton, ports)
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
             [ENVOY, "-c", str(config), "--concurrency", "1", "--use-dynamic-base-id", "-l", "warning"],
@@ -113,7 +114,7 @@ def door(server, tmp_path_factory):
             assert process.poll() is None, (folder / "log").read_text()
             assert time.monotonic() < end, (folder / "log").read_text()
             try:
-                if door.ask("GET", "/v2/health/ready")[0] == 200:
+                if door.ask("GET", "/v2/health/ready")[0] == status:
                     break
             except OSError:
                 pass
@@ -122,6 +123,20 @@ def door(server, tmp_path_factory):
     finally:
         process.terminate()
         process.wait(20)
+
+
+@pytest.fixture(scope="module")
+def door(server, tmp_path_factory):
+    with running(tmp_path_factory.mktemp("envoy"), (server.http_url, server.grpc_url), 200) as door:
+        yield door
+
+
+def test_who_cannot_be_served_is_told_when_to_return(tmp_path):
+    nobody = [f"127.0.0.1:{port}" for port in free_ports("127.0.0.1", 2)]
+    with running(tmp_path, nobody, 503) as door:
+        _, headers, _ = door.ask("GET", "/v2/health/ready")
+        assert headers["retry-after"] == "1"
+        assert door.ask("GET", "/v2")[1]["retry-after"] is None
 
 
 def search_body(query):

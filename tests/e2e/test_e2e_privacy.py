@@ -10,18 +10,13 @@ import pytest
 import tritonclient.grpc
 import tritonclient.http
 from asking import Raw
-from endcap_client import Client, Event
+from endcap_client import Client
 from endcap_export.registry import register
 from endcap_rerank.events import open_events
 from endcap_rerank.settings import Settings
 
+from benchmarks.reliability.planted import EMAILS, PHONES, USERS, hits, plant, plant_refused
 from endcap.launcher import Server
-
-EMAILS = ("planted.alice@example.com", "planted_zhang@例子.example.cn")
-PHONES = ("13987654321", "+86 139-8765-4321", "(555) 987-6543", "１３９８７６５４３２１")
-CARDS = ("4111 1111 1111 1111", "6011000990139424")
-USERS = ("planted-user-77", "planted.bob@example.org", "13700001111")
-PLANTED = (*EMAILS[:1], "planted_zhang", *PHONES, *CARDS, *USERS)
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +32,8 @@ def used(tmp_path_factory, shop_release, shop_products):
         with Server.start(repository) as server:
             for protocol, url in (("grpc", server.grpc_url), ("http", server.http_url)):
                 with Client(url, protocol, timeout=60) as shop:
-                    _plant(shop, shop_products)
+                    plant(shop, [product.id for product in shop_products])
+                    plant_refused(shop)
             _plant_faults(server)
             time.sleep(1.5)
             with urllib.request.urlopen(server.metrics_url, timeout=10) as response:
@@ -45,15 +41,6 @@ def used(tmp_path_factory, shop_release, shop_products):
             # While it runs: the write-ahead logs are still there.
             files = {path: path.read_bytes() for path in repository.rglob("*") if path.is_file()}
     return repository, key, page, files
-
-
-def _plant(shop, products):
-    for number, text in enumerate((*EMAILS, *PHONES, *CARDS)):
-        user = USERS[number % len(USERS)]
-        shop.search(f"red dress for {text}", user=user, k=3, explain=True)
-        shop.feedback(Event(user, products[number].id, "click", query=f"连衣裙 {text} please"))
-    for user in USERS:
-        shop.recommend(user=user, k=3)
 
 
 def _plant_faults(server):
@@ -71,17 +58,6 @@ def _plant_faults(server):
         with contextlib.suppress(Exception):
             raw.infer("feedback", user=USERS[0], item="", event="click", query=EMAILS[0])
         raw.client.close()
-
-
-def hits(texts):
-    """(where, what) of every planted text that is found."""
-    forms = {planted: (planted.encode(), planted.encode("utf-16-le")) for planted in PLANTED}
-    return [
-        (str(where), planted)
-        for where, content in texts.items()
-        for planted, encoded in forms.items()
-        if any(form in content for form in encoded)
-    ]
 
 
 def test_no_planted_text_in_logs_stores_and_metrics(used):

@@ -1,0 +1,47 @@
+"""More requests than a server can answer, and callers that give up."""
+
+import json
+import time
+
+import numpy as np
+import pytest
+import tritonclient.grpc
+from test_e2e_metrics import Page
+from tritonclient.utils import InferenceServerException
+
+from benchmarks.reliability.stream import closed, search_requests
+
+
+def test_what_finds_a_full_queue_is_refused_as_unavailable_and_the_rest_is_answered(server):
+    queries = (f"red dress {number}" for number in range(10**6))
+    flood = closed(server.grpc_url, search_requests(queries), seconds=1.0, workers=500, deadline=60.0)
+    assert flood.failed == []
+    assert flood.late == 0
+    assert len(flood.refused) > 0
+    assert len(flood.answered) >= 64
+    assert server.ready()
+
+
+def test_work_for_a_caller_that_gave_up_stops_between_its_rows(server):
+    line = {"model": "recommend"}
+    time.sleep(1.5)  # what earlier tests asked for is on the page by then
+    before = Page(server).value("endcap_answered_total", **line)
+    client = tritonclient.grpc.InferenceServerClient(server.grpc_url)
+    options = json.dumps({"explain": True, "fields": ["title", "brand"], "caps": {"brand": 2}})
+    inputs = [
+        _tensor("k", "INT32", np.full((32, 1), 200, np.int32)),
+        _tensor("diversity", "FP32", np.full((32, 1), 0.9, np.float32)),
+        _tensor("options", "BYTES", np.full((32, 1), options.encode(), np.object_)),
+    ]
+    for _ in range(3):
+        with pytest.raises(InferenceServerException, match="Deadline"):
+            client.infer("recommend", inputs, client_timeout=0.03)
+    client.close()
+    time.sleep(2.5)
+    assert Page(server).value("endcap_answered_total", **line) - before < 3 * 32
+
+
+def _tensor(name, dtype, array):
+    tensor = tritonclient.grpc.InferInput(name, list(array.shape), dtype)
+    tensor.set_data_from_numpy(array)
+    return tensor

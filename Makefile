@@ -7,7 +7,7 @@ EXTRAS ?= dev
 SERVING_PATHS := tests/client tests/rerank tests/backends tests/e2e tests/test_schema.py \
 	tests/endcap/test_launcher.py tests/endcap/test_launcher_installation.py
 
-.PHONY: docs image-packages image-rehearsal setup demo serve test test-serving lint bench bench-diversify bench-encoder bench-load bench-quality bench-ranking bench-retrieval bench-sdk bench-soak bench-stages bench-ui audit clean
+.PHONY: docs image-packages image-rehearsal setup demo serve test test-serving lint bench bench-diversify bench-encoder bench-load bench-quality bench-ranking bench-reliability bench-retrieval bench-sdk bench-soak bench-stages bench-ui audit clean
 
 setup: $(VENV)/.ready ## install everything into .venv
 
@@ -39,7 +39,7 @@ lint: setup ## ruff and mypy
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy client/endcap_client rerank/endcap_rerank export/endcap_export endcap
 
-bench: bench-diversify bench-encoder bench-quality bench-ranking bench-retrieval bench-sdk bench-stages bench-load bench-soak ## every benchmark; reports under build/reports
+bench: bench-diversify bench-encoder bench-quality bench-ranking bench-reliability bench-retrieval bench-sdk bench-stages bench-load bench-soak ## every benchmark; reports under build/reports
 
 bench-diversify: setup ## the diversity strategies beside pyversity
 	$(BIN)/endcap bench diversify
@@ -52,6 +52,9 @@ bench-quality: setup ## trained encoders on the real data sets; trains what is a
 
 bench-ranking: setup ## the next item beside other recommenders; personalization
 	$(BIN)/endcap bench ranking
+
+bench-reliability: setup ## releases under load, overload, kill -9, fuzzed requests, stores down; a quarter of an hour
+	$(BIN)/endcap bench reliability
 
 bench-retrieval: setup ## a million products, filters, updates
 	$(BIN)/endcap bench retrieval

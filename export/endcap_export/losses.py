@@ -40,8 +40,7 @@ def batch_losses(
     """
     losses = {}
     if "tag_ids" in batch:
-        _, logits = model(batch["tag_ids"], batch["tag_mask"])
-        losses[TAGS] = tag_loss(logits.float(), batch["tag_labels"], settings.label_smoothing)
+        losses[TAGS] = _tags(model, batch, settings)
     if "query_ids" in batch:
         queries = model(batch["query_ids"], batch["query_mask"])[0].float()
         items = torch.cat([model(ids, mask)[0] for ids, mask in batch["items"]]).float()
@@ -84,6 +83,25 @@ def tag_loss(logits: Tensor, labels: Tensor, smoothing: float = 0.0) -> Tensor:
     return functional.cross_entropy(
         logits.flatten(0, 1), labels.flatten(), ignore_index=IGNORED, label_smoothing=smoothing
     )
+
+
+def consistency_loss(first: Tensor, second: Tensor, labels: Tensor) -> Tensor:
+    """How far two readings of the same queries are from each other, each with dropout of its own.
+
+    (KL(p ‖ q) + KL(q ‖ p)) / 2 of the label probabilities: R-Drop, Liang et al. 2021,
+    https://arxiv.org/abs/2106.14448.
+
+    Args:
+        first, second: tag logits, float32 [B, T, L] both.
+        labels: int64 [B, T], ``IGNORED`` where a piece carries none.
+
+    Returns:
+        Mean over the pieces that carry a label.
+    """
+    read = labels != IGNORED
+    p, q = first[read].log_softmax(dim=-1), second[read].log_softmax(dim=-1)
+    one_way = partial(functional.kl_div, reduction="batchmean", log_target=True)
+    return (one_way(p, q) + one_way(q, p)) / 2
 
 
 def pair_loss(
@@ -135,6 +153,19 @@ def grade_loss(scores: Tensor, owners: Tensor, grades: Tensor, spread: float) ->
     wanted = (grades / spread).expand(len(asked), -1).masked_fill(~own, _OUT).log_softmax(dim=1)
     given = scores[asked].masked_fill(~own, _OUT).log_softmax(dim=1)
     return functional.kl_div(given, wanted, reduction="batchmean", log_target=True)
+
+
+def _tags(model: torch.nn.Module, batch: Mapping[str, Any], settings: TrainingSettings) -> Tensor:
+    readings = 2 if settings.consistency else 1
+    ids, mask, labels = (
+        torch.cat([batch[name]] * readings) for name in ("tag_ids", "tag_mask", "tag_labels")
+    )
+    logits = model(ids, mask)[1].float()
+    loss = tag_loss(logits, labels, settings.label_smoothing)
+    if settings.consistency:
+        first, second = logits.chunk(2)
+        loss = loss + settings.consistency * consistency_loss(first, second, batch["tag_labels"])
+    return loss
 
 
 def _pairs(batch: Mapping[str, Any], settings: TrainingSettings, queries: Tensor, items: Tensor) -> Tensor:

@@ -36,6 +36,7 @@ _NOT_BELOW_ZERO = (
     "weight_decay",
     "clip",
     "tag_weight",
+    "consistency",
     "grade_weight",
     "hard_negatives",
     "early_stopping",
@@ -68,6 +69,8 @@ class TrainingSettings:
         hard_negatives: products of each query that BM25 and the base take for answers and that are none; 0
             mines none.
         label_smoothing: share of a label's probability that is spread over all labels.
+        consistency: of the tag head. Above 0, each tagged query is read twice, with dropout of its own each
+            time, and the distance of both answers is a loss with this weight (R-Drop).
         matryoshka: also train embeddings cut off at these widths, for an index of shorter vectors.
         typo: share of the training queries that get a misspelling, others each time.
         case: share of them whose case is changed.
@@ -109,6 +112,7 @@ class TrainingSettings:
     grade_spread: float = 0.25
     hard_negatives: int = 0
     label_smoothing: float = 0.0
+    consistency: float = 0.0
     matryoshka: tuple[int, ...] = ()
     typo: float = 0.2
     case: float = 0.05

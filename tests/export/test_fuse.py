@@ -15,7 +15,7 @@ from endcap_export.encoder import OnnxEncoder  # noqa: E402
 from endcap_export.fuse import fuse  # noqa: E402
 from endcap_export.integers import find_products  # noqa: E402
 from endcap_export.quantize import quantize  # noqa: E402
-from endcap_export.static import activation_ranges  # noqa: E402
+from endcap_export.static import Range, activation_ranges, quantize_static  # noqa: E402
 from endcap_rerank.errors import EndcapError  # noqa: E402
 from endcap_rerank.tokenizer import QueryTokenizer  # noqa: E402
 
@@ -79,11 +79,25 @@ def test_static_int8_is_one_node_for_a_product_and_leaves_the_tag_head_alone(
     samples = [QueryTokenizer(trained).encode(["red tent", "a blue oak chair"])]
     quantize(exported, tmp_path / "int8.onnx", "static", samples)
     counted = kinds(onnx.load(tmp_path / "int8.onnx"))
-    assert (
-        counted["MatMulIntegerToFloat"] == counted["QuantizeLinear"] == len(find_products(fused.graph)) == 8
-    )
-    assert counted["MatMul"] == 1
+    assert len(find_products(fused.graph)) == 8
+    assert counted["MatMulIntegerToFloat"] == counted["QuantizeLinear"] == 7
+    assert counted["MatMul"] == 2  # the tag head, and the product that int8 fits worst
     assert counted["ReduceMax"] == 0
+
+
+@pytest.mark.parametrize("rough", range(8))
+def test_static_int8_leaves_the_product_with_the_widest_steps_in_floats(fused, trained, rough):
+    products = list(find_products(fused.graph).values())
+    ranges = activation_ranges(fused, [QueryTokenizer(trained).encode(["red tent", "a blue oak chair"])])
+    seen = ranges[products[rough].source]
+    high = seen.high.copy()
+    high[0] = 1e6
+    changed = onnx.ModelProto()
+    changed.CopyFrom(fused)
+    quantize_static(changed, {**ranges, products[rough].source: Range(seen.low, high)})
+    left = {node.input[1] for node in changed.graph.node if node.op_type == "MatMul"}
+    assert products[rough].weight.name in left
+    assert len(left) == 2
 
 
 def test_ranges_do_not_see_padding(fused, trained):

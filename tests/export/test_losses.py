@@ -8,8 +8,10 @@ pytest.importorskip("torch")
 pytestmark = pytest.mark.train
 
 import torch  # noqa: E402
+from endcap_export.alignment import IGNORED  # noqa: E402
 from endcap_export.batches import NO_GRADE  # noqa: E402
-from endcap_export.losses import grade_loss, pair_loss, tag_loss  # noqa: E402
+from endcap_export.losses import batch_losses, consistency_loss, grade_loss, pair_loss, tag_loss  # noqa: E402
+from endcap_export.training_settings import TrainingSettings  # noqa: E402
 from torch.nn import functional  # noqa: E402
 
 OWNERS = torch.tensor([0, 0, 0, 1, 1])
@@ -87,3 +89,39 @@ def test_smoothing_keeps_the_tag_head_from_certainty():
     sure = 20 * functional.one_hot(torch.tensor([[0, 1, 1]]), 3).float()
     assert tag_loss(sure, labels).item() == pytest.approx(0, abs=1e-6)
     assert tag_loss(sure, labels, 0.1) > 1
+
+
+def test_two_readings_of_a_query_cost_nothing_where_they_agree():
+    labels = torch.tensor([[0, 1, IGNORED]])
+    first = torch.tensor([[[1.0, 0.0], [0.0, 1.0], [5.0, 0.0]]])
+    second = first.clone()
+    second[0, 2] = -second[0, 2]  # carries no label
+    assert consistency_loss(first, second, labels).item() == pytest.approx(0, abs=1e-6)
+    p, q = first[:, :2].softmax(-1), first.flip(-1)[:, :2].softmax(-1)
+    by_hand = ((p - q) * (p.log() - q.log())).sum(-1).mean() / 2
+    assert consistency_loss(first, first.flip(-1), labels).item() == pytest.approx(by_hand.item(), rel=1e-5)
+
+
+def test_consistency_reads_each_tagged_query_twice():
+    seen = []
+
+    def model(ids, mask):
+        seen.append(ids)
+        logits = torch.arange(float(ids.numel() * 2)).reshape(*ids.shape, 2)  # each row answers otherwise
+        return None, logits.remainder(3)
+
+    tags = {
+        "tag_ids": torch.tensor([[1, 2], [3, 4]]),
+        "tag_mask": torch.ones(2, 2, dtype=torch.int64),
+        "tag_labels": torch.tensor([[0, 1], [1, IGNORED]]),
+    }
+    once = batch_losses(model, tags, TrainingSettings())["tags"]
+    twice = batch_losses(model, tags, TrainingSettings(consistency=0.5))["tags"]
+    assert [len(ids) for ids in seen] == [2, 4]
+    assert torch.equal(seen[1][:2], seen[1][2:])
+    logits = torch.arange(16.0).reshape(4, 2, 2).remainder(3)
+    plain = tag_loss(logits, tags["tag_labels"].repeat(2, 1))
+    apart = consistency_loss(logits[:2], logits[2:], tags["tag_labels"])
+    assert apart > 0
+    assert twice.item() == pytest.approx((plain + 0.5 * apart).item(), rel=1e-6)
+    assert once.item() == pytest.approx(tag_loss(logits[:2], tags["tag_labels"]).item(), rel=1e-6)

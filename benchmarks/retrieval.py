@@ -72,7 +72,8 @@ def measure(
         "as a server keeps the last few. "
         "Memory is PSS when each process has answered the same queries and has touched all vectors, as one "
         "that has served for a while. Updates: 20,000 other products and the words too, two processes that "
-        "search, 81% new prices, 9% new products, 10% deletions, ten in a transaction. The two Home Depot "
+        "search, 81% new prices, 9% new products, 10% deletions, ten a transaction; a third process stores "
+        "them, and a fourth writes segments when changes are many. The two Home Depot "
         "indexes are compared with held-out titles as queries. "
         f" Load average at the end: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores."
     )

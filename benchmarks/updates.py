@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from endcap_rerank.catalog_store import CatalogStore
 from endcap_rerank.index import Index, LiveIndex, build_index
+from endcap_rerank.index.segments import SegmentFolder
 from endcap_rerank.product import Product
 from numpy.typing import NDArray
 
@@ -63,14 +64,14 @@ def measure_updates(folder: Path, *, seconds: float, kills: int) -> dict[str, Fi
     folder.mkdir(parents=True)
     vectors = fill(Mixture.make(0), PRODUCTS, 3)[0]
     build_index(folder / "index", [product(n) for n in range(PRODUCTS)], vectors, encoder_id=_ENCODER)
-    store = CatalogStore(folder / "catalog.db")
+    live = _opened(folder)  # the one that stores, as the model `catalog` does; it starts compactions too
     warm, quiet = 2.0, max(4.0, seconds / 2)
     readers = [
         _child("search", folder, str(number), str(warm + quiet + seconds)) for number in range(READERS)
     ]
     began = max(float(_line(reader)) for reader in readers)
     _sleep_until(began + warm + quiet)
-    acknowledged, stored = _write_for(store, seconds, vectors)
+    acknowledged, stored = _write_for(live, seconds, vectors)
     for reader in readers:
         reader.communicate()
         if reader.returncode:
@@ -84,7 +85,8 @@ def measure_updates(folder: Path, *, seconds: float, kills: int) -> dict[str, Fi
     sizes = {
         "updates_per_s": stored / seconds,
         "searches_per_s": sum(len(r) for r in records) / (warm + quiet + seconds),
-        "changed_products": float(len(store)),
+        "products": float(len(live)),
+        "changes_in_segment": float(_segment_seq(folder)),
     }
     spread = {"p50_s": float(np.median(late)), "p99_s": float(np.percentile(late, 99))}
     milliseconds = {
@@ -93,7 +95,6 @@ def measure_updates(folder: Path, *, seconds: float, kills: int) -> dict[str, Fi
         "quiet_p99_ms": calm99,
         "busy_p99_ms": busy99,
     }
-    store.close()
     lost, acked = _killed(folder / "killed.db", kills)
     return {
         "update_visible_max_s": Figure(float(late.max()), "s", goal="<= 1", baselines=spread | sizes),
@@ -104,7 +105,17 @@ def measure_updates(folder: Path, *, seconds: float, kills: int) -> dict[str, Fi
     }
 
 
-def _write_for(store: CatalogStore, seconds: float, vectors: Vectors) -> tuple[NDArray[np.float64], int]:
+def _opened(folder: Path) -> LiveIndex:
+    store = CatalogStore(folder / "catalog.db")
+    return LiveIndex(Index.open(folder / "index"), store, SegmentFolder(folder, _ENCODER))
+
+
+def _segment_seq(folder: Path) -> int:
+    """The last change that the segment which serves holds; 0 without one."""
+    return int(SegmentFolder(folder, _ENCODER).current().partition("-")[0] or 0)
+
+
+def _write_for(live: LiveIndex, seconds: float, vectors: Vectors) -> tuple[NDArray[np.float64], int]:
     """Mixed updates at the rate asked for; when each call was acknowledged and its last number: [n, 2]."""
     rng = random.Random(3)
     new = PRODUCTS
@@ -114,7 +125,7 @@ def _write_for(store: CatalogStore, seconds: float, vectors: Vectors) -> tuple[N
     while (turn := len(acknowledged)) * _AT_ONCE / UPDATES < seconds:
         _sleep_until(start + turn * _AT_ONCE / UPDATES)
         if turn % 10 == 9:
-            store.delete([str(rng.randrange(PRODUCTS)) for _ in range(_AT_ONCE)])
+            live.delete([str(rng.randrange(PRODUCTS)) for _ in range(_AT_ONCE)])
         else:
             changed = []
             for _ in range(_AT_ONCE):
@@ -122,7 +133,7 @@ def _write_for(store: CatalogStore, seconds: float, vectors: Vectors) -> tuple[N
                 if rng.random() < 0.1:  # new in the catalogue; the others have a new price
                     number, new = new, new + 1
                 changed.append((product(number, rng.uniform(1, 99)), vectors[number % PRODUCTS]))
-            store.upsert(changed, _ENCODER)
+            live.upsert(changed)
         stored += _AT_ONCE
         # AUTOINCREMENT: every changed row got the next number.
         acknowledged.append((time.monotonic(), float(stored)))
@@ -144,7 +155,7 @@ def _delays(acknowledged: NDArray[np.float64], record: NDArray[np.float64]) -> N
 
 def search_for(folder: Path, number: int, seconds: float) -> None:
     """In a process of its own: searches at a steady rate; keeps [start, ms, last change seen] of each."""
-    live = LiveIndex(Index.open(folder / "index"), CatalogStore(folder / "catalog.db"))
+    live = _opened(folder)
     queries = fill(Mixture.make(0), 500, 4)[0]
     record: list[tuple[float, float, float]] = []
     start = time.monotonic()
@@ -158,7 +169,7 @@ def search_for(folder: Path, number: int, seconds: float) -> None:
         turn = len(record)
         live.retrieve(f"{_COLOURS[turn % 8]} {_THINGS[turn % 12]}", queries[turn % 500], count=200)
         # From when it was due: a search that waits for the one before it is late for the shopper, too.
-        record.append((began, 1e3 * (time.monotonic() - due), float(live.version)))
+        record.append((began, 1e3 * (time.monotonic() - due), float(live.seq)))
     np.save(folder / f"reader-{number}.npy", np.array(record))
 
 

@@ -7,6 +7,7 @@ import typer
 from endcap.commands import (
     affinities,
     build,
+    compact,
     console,
     demo,
     demo_data,
@@ -44,6 +45,7 @@ app.command("affinities")(affinities.affinities)
 app.command("forget")(forget.forget)
 app.add_typer(events.events, name="events")
 app.command("vectors")(vectors.vectors)
+app.command("compact")(compact.compact)
 app.command("demo")(demo.demo)
 app.command("demo-data")(demo_data.demo_data)
 app.command("report")(report.report)

@@ -122,17 +122,18 @@ class MilvusDense(DenseIndex):
         return super().search(query, count, passing)
 
     def search_many(
-        self, queries: NDArray[np.float32], count: int
+        self, queries: NDArray[np.float32], count: int, passing: NDArray[np.bool_] | None = None
     ) -> list[tuple[NDArray[np.int64], NDArray[np.float32]]]:
-        """What ``search`` finds for each of ``queries`` [B, D], in one call to Milvus."""
+        """What ``search`` finds for each of ``queries`` [B, D]; without a filter in one call to Milvus."""
         total = len(self.vectors)
-        count = min(count, total)
-        depth = min(total, count + count // 2 + 20)
-        if count > 0 and total > EXACT_LIMIT and depth <= MAX_DEPTH:
+        depth = min(total, min(count, total) + min(count, total) // 2 + 20)
+        if passing is None and len(queries) > 1 and count > 0 and total > EXACT_LIMIT and depth <= MAX_DEPTH:
+            count = min(count, total)
             found = self._nearest(queries, depth)
             if found is not None and all(len(rows) >= count for rows in found):
                 return [self._scored(rows, query, count) for rows, query in zip(found, queries, strict=True)]
-        return [DenseIndex.search(self, query, count) for query in queries]
+            return [DenseIndex.search(self, query, count) for query in queries]
+        return [self.search(query, count, passing) for query in queries]
 
     def _scored(
         self, rows: NDArray[np.int64], query: NDArray[np.float32], count: int

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from endcap_rerank.catalog_store import CatalogStore
 from endcap_rerank.errors import InvalidInputError, StoreError
+from endcap_rerank.index import LiveIndex
 from endcap_rerank.product import Product
-from small_catalog import ENCODER, PRODUCTS, unit_vectors
+from small_catalog import ENCODER, PRODUCTS, small_index, unit_vectors
 
 
 @pytest.fixture
@@ -118,3 +119,22 @@ def test_several_processes_open_and_write_at_once(tmp_path):
     changes = CatalogStore(path).changes_since(0)
     assert len({change.id for change in changes}) == 45
     assert all(a.seq < b.seq for a, b in pairwise(changes))
+
+
+def test_a_store_of_an_older_version_opens_and_its_changes_are_taken_in(tmp_path):
+    file = tmp_path / "catalog.db"
+    old = sqlite3.connect(file)
+    old.execute(
+        "CREATE TABLE changes (seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, "
+        "document TEXT, embedding BLOB, encoder_id TEXT)"
+    )
+    document = '{"id":"old","title":"Old saw"}'
+    vector = unit_vectors(1)[0]
+    old.execute("INSERT INTO changes VALUES (1, 'old', ?, ?, ?)", (document, vector.tobytes(), ENCODER))
+    old.commit()
+    old.close()
+    live = LiveIndex(small_index(tmp_path / "index"), CatalogStore(file))
+    live.upsert([(Product(id="new", title="New saw"), vector)])
+    found = live.retrieve("saw", vector, count=5)
+    worded = np.array(live.item_ids(found.rows))[found.lexical > 0]
+    assert set(worded) == {"old", "new"}

@@ -131,3 +131,11 @@ def test_an_odd_dimension_works(tmp_path):
     vectors = clustered_vectors(EXACT_LIMIT + 1, dimension=7)
     write_dense(tmp_path, vectors, inverted_from=EXACT_LIMIT)
     assert DenseIndex(tmp_path).search(vectors[9], 3)[0][0] == 9
+
+
+def test_a_batch_leaves_out_what_is_hidden(large, vectors):
+    queries = clustered_vectors(8, seed=7)
+    visible = np.random.default_rng(2).random(COUNT) < 0.97
+    for query, (rows, _) in zip(queries, large.search_many(queries, 50, visible), strict=True):
+        assert visible[rows].all()
+        assert len(np.intersect1d(rows, exact(vectors, query, 50, visible))) >= 48

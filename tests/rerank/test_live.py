@@ -330,3 +330,17 @@ def test_rows_are_held_against_filters_one_by_one(live):
     assert live.contains(rows, "Saws bosch").tolist() == [False, False, False, True]
     assert live.contains(rows, "yellow drills").tolist() == [True, False, False, False]
     assert not live.contains(rows, "").any()
+
+
+def test_a_batch_of_queries_answers_as_each_of_them_alone(live):
+    live.upsert([(NEW, QUERY)])
+    live.delete(["lamp"])
+    queries = ["cordless drill", "circular saw", "dirll", "红米手机"]
+    vectors = unit_vectors(4, seed=7)
+    filters = [None, Filters(price_max=90.0), None, Filters(price_max=90.0)]
+    together = live.retrieve_many(queries, vectors, count=4, filters=filters)
+    for query, vector, each, found in zip(queries, vectors, filters, together, strict=True):
+        alone = live.retrieve(query, vector, count=4, filters=each)
+        np.testing.assert_array_equal(found.rows, alone.rows)
+        np.testing.assert_allclose(found.fused, alone.fused, atol=1e-6)
+        assert found.corrections == alone.corrections

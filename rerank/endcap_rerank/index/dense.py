@@ -113,17 +113,25 @@ class DenseIndex:
         return self._best(rows, query, count)
 
     def search_many(
-        self, queries: NDArray[np.float32], count: int
+        self, queries: NDArray[np.float32], count: int, passing: NDArray[np.bool_] | None = None
     ) -> list[tuple[NDArray[np.int64], NDArray[np.float32]]]:
         """What :meth:`search` finds for each of ``queries`` [B, D], in a large catalogue in less time."""
-        total = len(self.vectors)
-        if self._lists is None or total <= EXACT_LIMIT or not 0 < _wanted(count) <= _SCAN_LIMIT:
-            return [self.search(query, count) for query in queries]
-        found = self._lists.nearest(np.ascontiguousarray(queries, np.float32), _wanted(count))
-        return [
-            self._best(rows, query, count) if len(rows) >= min(count, total) else self.search(query, count)
-            for rows, query in zip(found, queries, strict=True)
-        ]
+        total, wanted = len(self.vectors), _wanted(count)
+        together = self._lists is not None and len(queries) > 1 and 0 < wanted <= _SCAN_LIMIT
+        if passing is not None and together:
+            together = int(np.count_nonzero(passing)) >= _NEARLY_ALL * total
+        if self._lists is None or not together or total <= EXACT_LIMIT:
+            return [self.search(query, count, passing) for query in queries]
+        results = []
+        found = self._lists.nearest(np.ascontiguousarray(queries, np.float32), wanted)
+        for query, rows in zip(queries, found, strict=True):
+            enough = min(count, total)
+            if passing is not None:
+                rows = rows[passing[rows]]
+                enough = max(enough, int(_STILL_ENOUGH * wanted))
+            whole = len(rows) >= enough
+            results.append(self._best(rows, query, count) if whole else self.search(query, count, passing))
+        return results
 
     def scores(self, rows: NDArray[np.int64], query: NDArray[np.float32]) -> NDArray[np.float32]:
         """Cosine similarity of ``query`` [D] with each of ``rows`` [n]."""

@@ -41,21 +41,29 @@ _ROUNDS = 8
 _ONE_BY_ONE = 10
 """faiss's name for the search that takes query after query and list after list; the quickest one here."""
 _ADDED_AT_ONCE = 65_536
-_COUNTED = 65_536
-"""Passing rows up to which their lists are looked up, where they lie together; otherwise the rows of the
-nearest lists are held against the filter."""
-_SAMPLE = 32_768
-"""Rows by which it is told whether passing rows lie together."""
+_SAMPLE = 131_072
+"""Rows by which it is told in which lists the passing rows of a filter lie: looking up all takes longer than
+a search. Of seven passing rows in a list it sees one, at a million."""
+_COARSER = 8
+"""The first look is at one in so many of the sample."""
+_SAMPLED = 8192
+"""Passing rows that are enough of a sample."""
+_SORTED = 512
+"""Lists that are put in order at first; most queries need no more."""
+_NEAREST = 16
+"""Lists that are read in any case where the lists that hold passing rows are told by a sample."""
 _TOGETHER = 2.0
 """How many times as likely to pass a row has to be beside one that passes, for them to lie together."""
 _SPARSE = 8192
-"""Passing rows up to which they are looked up in any case."""
+"""Passing rows up to which all are looked up: a sample would miss their lists."""
 _REMEMBERED = 8
 """Filters of which it is kept where their rows are."""
 _ROWS_READ = 3.5
 """Passing rows in the lists that are read, for each one wanted, under a filter without neighbourhoods."""
-_MOST_ROWS_READ = 40
+_MOST_ROWS_READ = 36
 """The same for filters that do: what passes may lie far from the query, where centres tell less."""
+_MOST_OF_ALL = 0.7
+"""Share of the passing rows that is read at most: the nearest are among the nearer ones."""
 _GATHER_COST = 64
 """Codes that are compared in the time that one vector is read and compared exactly."""
 
@@ -121,8 +129,9 @@ class _Places:
         together: how many times as likely to pass a row is in the lists of passing rows; more than 1 where
             the filter follows the neighbourhoods, as a category does. What passes may then lie far from the
             query, where centres tell less, and more of it is read.
-        rows, lists, held: the passing rows, the list of each and how many each list holds; ``held`` is None
-            where the rows of the nearest lists are held against the filter instead.
+        rows, lists: the passing rows and the list of each, where they are few; otherwise empty.
+        held: how many each list holds, from ``rows`` or else from a sample; None where the rows of the
+            nearest lists are held against the filter instead.
     """
 
     passing: NDArray[np.bool_]
@@ -156,6 +165,8 @@ class InvertedCodes:
         index.replace_invlists(self._lists, False)
         index.ntotal = len(self._list_of_row)
         self._index = index
+        self._every = max(1, len(self._list_of_row) // _SAMPLE)
+        self._sampled_lists = self._list_of_row[:: self._every].copy()
         self._places: dict[int, _Places] = {}
 
     @staticmethod
@@ -181,14 +192,13 @@ class InvertedCodes:
         """
         places = self._placed(passing, allowed)
         closeness = self._centres @ query
-        order = np.argsort(-closeness)
-        enough = min(_ROWS_READ * places.together, _MOST_ROWS_READ) * wanted
+        enough = min(min(_ROWS_READ * places.together, _MOST_ROWS_READ) * wanted, _MOST_OF_ALL * allowed)
         if places.held is None:
-            near = self._nearest_holding(order, passing, enough)
+            near = self._nearest_holding(np.argsort(-closeness), passing, enough)
         else:
-            near, counts = _first_holding(order, places.held[order], enough)
-            if _GATHER_COST * counts.sum() < self._sizes[near].sum():
-                read = np.zeros(len(order), bool)
+            near, counts = _nearest_of(closeness, places.held, not len(places.rows), enough)
+            if len(places.rows) and _GATHER_COST * counts.sum() < self._sizes[near].sum():
+                read = np.zeros(len(closeness), bool)
                 read[near] = True
                 rows: NDArray[np.int64] = places.rows[read[places.lists]]
                 return rows
@@ -211,21 +221,34 @@ class InvertedCodes:
         kept = self._places.get(id(passing))
         if kept is not None:
             return kept
-        every = -(-len(passing) // _SAMPLE)
-        sampled = np.bincount(self._list_of_row[::every][passing[::every]], minlength=len(self._sizes))
-        # The share of passing rows around a passing row, beside that around any row; 1 under a random filter.
-        around = sampled @ ((sampled - 1) / np.maximum(self._sizes / every - 1, 1))
-        together = float(around) / max(1, int(sampled.sum())) * len(passing) / allowed
-        places = _Places(passing, np.packbits(passing, bitorder="little"), max(1.0, together))
-        if allowed <= _SPARSE or (allowed <= _COUNTED and together >= _TOGETHER):
+        places = _Places(passing, np.packbits(passing, bitorder="little"), 1.0)
+        if allowed <= _SPARSE:
             places.rows = np.flatnonzero(passing)
             places.lists = self._list_of_row[places.rows]
             places.held = np.bincount(places.lists, minlength=len(self._sizes))
+            places.together = self._together(places.held, 1)
+        else:
+            places.together = self._together(self._sampled(passing, _COARSER), _COARSER * self._every)
+            if places.together >= _TOGETHER:
+                fewer = max(1, allowed // (self._every * _SAMPLED))
+                places.held = fewer * self._every * self._sampled(passing, fewer)
         if not passing.flags.writeable:
             if len(self._places) >= _REMEMBERED:
                 del self._places[next(iter(self._places))]
             self._places[id(passing)] = places  # holds the filter too, so that no other one gets its id
         return places
+
+    def _sampled(self, passing: NDArray[np.bool_], fewer: int) -> NDArray[np.int64]:
+        """How many rows of a sample, one in ``fewer`` of the largest, pass in each list."""
+        rows = passing[:: fewer * self._every]
+        return np.bincount(self._sampled_lists[::fewer][rows], minlength=len(self._sizes))
+
+    def _together(self, held: NDArray[np.int64], every: int) -> float:
+        """See :class:`_Places`; ``held`` counts passing rows in each list, one row in ``every`` looked at."""
+        # The share of passing rows around a passing row, beside that around any row; 1 under a random filter.
+        around = float(held @ ((held - 1) / np.maximum(self._sizes / every - 1, 1)))
+        passed = max(1, int(held.sum()))
+        return max(1.0, around / passed * len(self._list_of_row) / every / passed)
 
     def _nearest_holding(
         self, order: NDArray[np.int64], passing: NDArray[np.bool_], enough: float
@@ -246,6 +269,31 @@ class InvertedCodes:
             near, counts = _first_holding(order[:start], held[:start], enough)
             if start >= len(order) or (len(near) >= FILTERED_PROBES and counts.sum() >= enough):
                 return near
+
+
+def _nearest_of(
+    closeness: NDArray[np.float32], held: NDArray[np.int64], sampled: bool, enough: float
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The lists nearest to the query that hold passing rows, and how many each of them holds.
+
+    Args:
+        closeness: of each list's centre.
+        held: by list, passing rows.
+        sampled: whether ``held`` is told by a sample, which misses lists that hold few.
+        enough: passing rows to be reached, where there are so many.
+    """
+    total = len(closeness)
+    few = min(total, _SORTED)
+    while True:
+        order = np.argpartition(-closeness, few - 1)[:few] if few < total else np.arange(total)
+        order = order[np.argsort(-closeness[order])]
+        holding = held[order]
+        if sampled:
+            holding[:_NEAREST] = np.maximum(holding[:_NEAREST], 1)
+        near, counts = _first_holding(order, holding, enough)
+        if few == total or (len(near) >= FILTERED_PROBES and counts.sum() >= enough):
+            return near, counts
+        few = total
 
 
 def _first_holding(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,24 +15,37 @@ from endcap_rerank.index.build import Index
 from endcap_rerank.index.codes import codes_in
 from endcap_rerank.index.compaction import Compactor
 from endcap_rerank.index.fusion import FEEDBACK_PRODUCTS, LEXICAL_WEIGHT, Candidates, fuse, redirected
-from endcap_rerank.index.layer import Layer
-from endcap_rerank.index.lexical import LexicalIndex, query_terms
-from endcap_rerank.index.overlay import Part
-from endcap_rerank.index.products import LiveProducts, Rows
-from endcap_rerank.index.reading import read_query
+from endcap_rerank.index.lexical import LexicalIndex
+from endcap_rerank.index.passing import LiveFilters, Passing
+from endcap_rerank.index.reading import Reading, read_query
 from endcap_rerank.index.segments import SegmentFolder
 from endcap_rerank.index.selection import best
 from endcap_rerank.index.swap import SegmentWatch
 from endcap_rerank.product import Product
 
-_MASKS = 8
-"""Filters whose rows are kept."""
-
-Passing = NDArray[np.bool_] | None
-"""Which rows of a part pass; None: all."""
+Found = tuple[NDArray[np.int64], NDArray[np.float32]]
+"""Rows and their cosine similarities, best first."""
 
 
-class LiveIndex(LiveProducts):
+@dataclass(frozen=True)
+class _Asked:
+    """A query before vectors are compared.
+
+    Attributes:
+        vector: float32 [D], drawn to what the words find where some were read otherwise than written.
+        passing: for the base, and for each changed part.
+        worded: base rows that the words find, best first.
+        named: rows that the query names.
+    """
+
+    vector: NDArray[np.float32]
+    passing: list[Passing]
+    reading: Reading
+    worded: NDArray[np.int64]
+    named: NDArray[np.int64]
+
+
+class LiveIndex(LiveFilters):
     """Search over the base catalogue and its changes. One thread at a time.
 
     Args:
@@ -47,8 +60,6 @@ class LiveIndex(LiveProducts):
         super().__init__(index, None if store is None or segments is None else segments.open(index))
         self._store = store
         self._version: tuple[int, int] | None = None
-        self._masks: dict[Hashable, NDArray[np.bool_]] = {}
-        self._masks_of = -1
         self._watch: SegmentWatch | None = None
         self._compactor: Compactor | None = None
         if store is not None and segments is not None:
@@ -124,39 +135,51 @@ class LiveIndex(LiveProducts):
         Raises:
             InvalidInputError: the embedding has another size or is not finite.
         """
-        vector = checked_vector("embedding", embedding, self.dimension)
-        passing = self._passing(filters)
-        index, base = self.index, passing[0]
-        reading = read_query(query, index.lexical, self._has_changed_word, tolerant=tolerant)
-        worded = LexicalIndex.best(reading.scores, count, base)
-        if reading.corrections and len(worded):
-            top = worded[:FEEDBACK_PRODUCTS]
-            vector = redirected(vector, index.dense.vectors[top], reading.scores[top])
-        near, closeness = index.dense.search(vector, count, base)
-        named = self._named(query, filters)
-        if len(named):
-            worded = np.union1d(worded, named[named < index.count])
-        rows, first_of = np.unique(np.concatenate([near, worded]), return_index=True)
-        dense = np.concatenate([closeness, index.dense.scores(worded, vector)])[first_of]
-        found = [(rows, dense, reading.scores[rows], np.ones(len(rows), bool))]
-        for (first, part), allowed in zip(self._parts(), passing[1:], strict=True):
-            bm25 = part.scores(reading.terms)
-            slots = np.union1d(part.nearest(vector, count, allowed), LexicalIndex.best(bm25, count, allowed))
-            if len(named):
-                slots = np.union1d(slots, named[(named >= first) & (named < first + len(part))] - first)
-            comparable = np.ones(len(slots), bool) if part.comparable is None else part.comparable[slots]
-            found.append((slots + first, part.closeness(slots, vector), bm25[slots], comparable))
-        rows, dense, lexical, compares = (np.concatenate(each) for each in zip(*found, strict=True))
-        fused = fuse(
-            rows,
-            dense,
-            lexical,
-            count,
+        (found,) = self.retrieve_many(
+            [query],
+            [embedding],
+            count=count,
+            filters=[filters],
             lexical_weight=lexical_weight,
-            comparable=compares if len(found) > 1 else None,
-            named=np.isin(rows, named) if len(named) else None,
+            tolerant=tolerant,
         )
-        return replace(fused, corrections=reading.corrections) if reading.corrections else fused
+        return found
+
+    def retrieve_many(
+        self,
+        queries: Sequence[str],
+        embeddings: Sequence[NDArray[np.float32]] | NDArray[np.float32],
+        *,
+        count: int,
+        filters: Sequence[Filters | None] | None = None,
+        lexical_weight: float = LEXICAL_WEIGHT,
+        tolerant: bool = True,
+    ) -> list[Candidates]:
+        """What :meth:`retrieve` answers to each of B queries; in a large catalogue in less time, as those
+        without filters are compared with the vectors together.
+
+        Args:
+            embeddings: float32 [B, D], L2-normalized.
+            filters: [B].
+
+        Raises:
+            InvalidInputError: an embedding has another size or is not finite.
+        """
+        asked = [
+            self._ask(query, checked_vector("embedding", embedding, self.dimension), count, each, tolerant)
+            for query, embedding, each in zip(
+                queries, embeddings, filters or [None] * len(queries), strict=True
+            )
+        ]
+        nearest: dict[int, Found] = {}
+        alike: dict[int, list[int]] = {}
+        for place, one in enumerate(asked):
+            alike.setdefault(id(one.passing[0]), []).append(place)
+        for places in alike.values():
+            vectors = np.stack([asked[place].vector for place in places])
+            found = self.index.dense.search_many(vectors, count, asked[places[0]].passing[0])
+            nearest.update(zip(places, found, strict=True))
+        return [self._found(one, nearest[place], count, lexical_weight) for place, one in enumerate(asked)]
 
     def nearest(
         self, embedding: NDArray[np.float32], count: int, filters: Filters | None = None
@@ -196,29 +219,47 @@ class LiveIndex(LiveProducts):
         values = self.popularity(rows)
         return Candidates(rows, np.zeros_like(values), np.zeros_like(values), values)
 
-    def passes(self, rows: Rows, filters: Filters | None) -> NDArray[np.bool_]:
-        """Which of ``rows`` are in the catalogue and pass the filters: bool [n]."""
-        wanted, _ = self._split(rows)
-        result = np.zeros(len(wanted), bool)
-        parts = [(0, self._overlay.base), *self._parts()]
-        for (first, part), passing in zip(parts, self._passing(filters), strict=True):
-            inside = (wanted >= first) & (wanted < first + len(part))
-            result[inside] = True if passing is None else passing[wanted[inside] - first]
-        return result
+    def _ask(
+        self, query: str, vector: NDArray[np.float32], count: int, filters: Filters | None, tolerant: bool
+    ) -> _Asked:
+        """Read a query, and find what its words find in the base."""
+        index = self.index
+        passing = self._passing(filters)
+        reading = read_query(query, index.lexical, self._has_changed_word, tolerant=tolerant)
+        worded = LexicalIndex.best(reading.scores, count, passing[0])
+        if reading.corrections and len(worded):
+            top = worded[:FEEDBACK_PRODUCTS]
+            vector = redirected(vector, index.dense.vectors[top], reading.scores[top])
+        return _Asked(vector, passing, reading, worded, self._named(query, filters))
 
-    def contains(self, rows: Rows, text: str) -> NDArray[np.bool_]:
-        """Which of ``rows`` have every term of ``text`` in title, brand, category or attributes: bool [n].
-
-        False for all when ``text`` has no term.
-        """
-        wanted, _ = self._split(rows)
-        terms = query_terms(text)
-        result = np.full(len(wanted), bool(terms))
-        for first, part in [(0, self._overlay.base), *self._parts()]:
-            inside = np.flatnonzero((wanted >= first) & (wanted < first + len(part)))
-            for term in terms if len(inside) else ():
-                result[inside] &= np.isin(wanted[inside] - first, part.having(term))
-        return result
+    def _found(self, asked: _Asked, nearest: Found, count: int, lexical_weight: float) -> Candidates:
+        """Put together what vectors and words found, in the base and among changed products."""
+        index, vector, reading, named = self.index, asked.vector, asked.reading, asked.named
+        worded = asked.worded
+        if len(named):
+            worded = np.union1d(worded, named[named < index.count])
+        near, closeness = nearest
+        rows, first_of = np.unique(np.concatenate([near, worded]), return_index=True)
+        dense = np.concatenate([closeness, index.dense.scores(worded, vector)])[first_of]
+        found = [(rows, dense, reading.scores[rows], np.ones(len(rows), bool))]
+        for (first, part), passing in zip(self._parts(), asked.passing[1:], strict=True):
+            bm25 = part.scores(reading.terms)
+            slots = np.union1d(part.nearest(vector, count, passing), LexicalIndex.best(bm25, count, passing))
+            if len(named):
+                slots = np.union1d(slots, named[(named >= first) & (named < first + len(part))] - first)
+            comparable = np.ones(len(slots), bool) if part.comparable is None else part.comparable[slots]
+            found.append((slots + first, part.closeness(slots, vector), bm25[slots], comparable))
+        rows, dense, lexical, compares = (np.concatenate(each) for each in zip(*found, strict=True))
+        fused = fuse(
+            rows,
+            dense,
+            lexical,
+            count,
+            lexical_weight=lexical_weight,
+            comparable=compares if len(found) > 1 else None,
+            named=np.isin(rows, named) if len(named) else None,
+        )
+        return replace(fused, corrections=reading.corrections) if reading.corrections else fused
 
     def _named(self, query: str, filters: Filters | None) -> NDArray[np.int64]:
         """Rows whose id the query is or whose model number it names, that pass: int64 [m], ascending."""
@@ -250,48 +291,3 @@ class LiveIndex(LiveProducts):
         if self._store is None:
             raise StoreError("this catalogue was opened without a store; it cannot be changed")
         return self._store
-
-    def _admitted(self, place: int, part: Layer, filters: Filters) -> Passing:
-        """Which rows pass, ``exclude`` aside; the last few answers are kept, as long as nothing changes.
-
-        They cannot be written: the dense index keeps what it finds out about such a mask.
-        """
-        if self._masks_of != self.version:
-            self._masks.clear()
-            self._masks_of = self.version
-        key = place, filters.conditions()
-        found = self._masks.get(key)
-        if found is not None:
-            return found
-        passing = filters.passing(part, self._brands, self._categories)
-        if passing is None:
-            return part.visible
-        if part.visible is not None:
-            passing &= part.visible
-        passing.flags.writeable = False
-        if len(self._masks) >= _MASKS:
-            del self._masks[next(iter(self._masks))]
-        self._masks[key] = passing
-        return passing
-
-    def _passing(self, filters: Filters | None) -> list[Passing]:
-        """Which rows of the base pass, and which of each of the changed parts."""
-        parts: list[tuple[int, Part]] = [(0, self._overlay.base), *self._parts()]
-        if filters is None:
-            return [part.visible for _, part in parts]
-        passing: list[Passing] = []
-        for place, (_, part) in enumerate(parts):
-            if isinstance(part, Layer):
-                passing.append(self._admitted(place, part, filters))
-            else:
-                admitted = filters.passing(part, self._brands, self._categories)
-                passing.append(part.visible if admitted is None else admitted & part.visible)
-        left_out = [row for item_id in filters.exclude if (row := self.row(item_id)) is not None]
-        for place, (first, part) in enumerate(parts):
-            slots = [row - first for row in left_out if first <= row < first + len(part)]
-            if slots:
-                admitted = passing[place]
-                admitted = np.ones(len(part), bool) if admitted is None else admitted.copy()
-                admitted[slots] = False
-                passing[place] = admitted
-        return passing

@@ -128,7 +128,8 @@ class Overlay:
             if row < 0 or (layer.comparable is not None and not layer.comparable[row]):
                 continue
             if layer.product(row).encoder_text() == product.encoder_text():
-                return layer.vectors[row]
+                vector: NDArray[np.float32] = layer.vectors[row]
+                return vector
         return None
 
     def _hide(self, item_id: str) -> None:

@@ -70,7 +70,8 @@ EXPOSE 8000 8001 8002
 HEALTHCHECK --interval=10s --timeout=3s --start-period=120s --retries=3 \
     CMD ["python3", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:8000/v2/health/ready', timeout=2)"]
 # The same launcher as everywhere: it holds the release against its checksums, passes signals on to tritonserver,
-# and ends when tritonserver ends. --verbose: the log goes to standard error, nothing is written to the root.
+# and starts it again when it, or a process of a model, has died: no probe sees a dead one.
+# --verbose: the log goes to standard error, nothing is written to the root.
 ENTRYPOINT ["endcap", "serve", "--repository=/repository", "--state=/state", "--host=0.0.0.0", \
     "--http-port=8000", "--grpc-port=8001", "--metrics-port=8002", "--metrics-address=0.0.0.0", \
-    "--verbose"]
+    "--supervise", "--verbose"]

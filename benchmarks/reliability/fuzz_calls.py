@@ -7,6 +7,7 @@ import json
 import random
 import re
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import grpc
 from endcap_client import Client, EndcapError, Event, ServerError, Timeout, Unavailable
@@ -138,7 +139,7 @@ class Caller:
         return ""
 
     def _sdk_call(self, shop: Client, rng: random.Random) -> None:
-        def pick(known: Sequence[object]) -> object:
+        def pick(known: Sequence[Any]) -> Any:
             return (
                 rng.choice(known)
                 if rng.random() < 0.6
@@ -151,15 +152,15 @@ class Caller:
         limits = {"k": pick((1, 5, 10)), "diversity": pick((None, 0.0, 0.5, 1.0))}
         user = pick(self._users)
         if kind == 0:
-            shop.search(pick(("red dress", "lamp")), user=user, **limits, **options)  # type: ignore[arg-type]
+            shop.search(pick(("red dress", "lamp")), user=user, **limits, **options)
         elif kind == 1:
-            shop.search_many(pick((["red dress", "lamp"], [])), user=user, **limits)  # type: ignore[arg-type]
+            shop.search_many(pick((["red dress", "lamp"], [])), user=user, **limits)
         elif kind == 2:
-            shop.recommend(user, pick(self._items), **limits, **options)  # type: ignore[arg-type]
+            shop.recommend(user, pick(self._items), **limits, **options)
         elif kind == 3:
             event = Event(
                 user, pick(self._items), pick(("click", "view")), pick((None, 1.7e9)), pick((None, "lamp"))
-            )  # type: ignore[arg-type]
+            )
             shop.feedback(event)
         else:
             shop.upsert({**fuzz_values.product(rng), "price": pick((9.5, None))})

@@ -43,16 +43,17 @@ class Asked:
         as_raw = rng.random() < 0.5
         for tensor in self.inputs:
             made = request.inputs.add(name=tensor.name, datatype=tensor.dtype, shape=_int64s(tensor.shape))
-            content = _packed(tensor)
-            if as_raw or content is None:
-                request.raw_input_contents.append(fuzz_values.raw(rng) if content is None else content)
+            packed = _packed(tensor)
+            if as_raw or packed is None:
+                request.raw_input_contents.append(fuzz_values.raw(rng) if packed is None else packed)
             elif tensor.dtype == "BYTES":
                 made.contents.bytes_contents.extend(_bytes(value) for value in tensor.values)
             else:
                 _typed(made.contents, tensor)
         for name in self.outputs:
             request.outputs.add(name=name)
-        return request.SerializeToString()
+        content: bytes = request.SerializeToString()
+        return content
 
     def document(self) -> bytes:
         """As HTTP sends it in JSON."""

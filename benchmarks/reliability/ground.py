@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import select
 import shutil
 import signal
@@ -16,6 +17,7 @@ from types import TracebackType
 
 from endcap_rerank.errors import EndcapError
 
+from endcap.triton.ports import port_is_free
 from endcap.triton.stubs import Stub, stubs_of
 
 START_SECONDS = 180.0
@@ -37,7 +39,9 @@ class Ground:
         self.repository = repository
         self._said = (repository / "supervisor.log").open("ab")
         command = [sys.executable, "-m", "endcap", "serve", "--supervise", "-r", str(repository)]
-        command += ["--http-port", "0", "--grpc-port", "0", "--metrics-port", "0", *options]
+        for name, port in zip(("http", "grpc", "metrics"), _ports(), strict=True):
+            command += [f"--{name}-port", str(port)]
+        command += options
         self._process = subprocess.Popen(
             command,
             stdout=subprocess.PIPE,
@@ -112,6 +116,16 @@ class Ground:
             self.stop()
             raise EndcapError(f"the server did not become ready: {line}{self.said()[-2000:]}")
         return line
+
+
+def _ports() -> list[int]:
+    """Three free ports below those that the system gives to callers.
+
+    A caller that tries to reach a port of its own range, while nobody listens there, can be connected to
+    itself and so take the port from the server that is started again.
+    """
+    candidates = random.sample(range(18_000, 32_000), 200)
+    return [port for port in candidates if port_is_free("127.0.0.1", port)][:3]
 
 
 def copied(repository: Path, target: Path) -> Path:

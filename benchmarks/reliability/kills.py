@@ -11,6 +11,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 from endcap_client import Client, EndcapError, Event, InvalidRequest
@@ -38,8 +39,8 @@ def measure_kills(
 ) -> dict[str, Figure]:
     """The figures ``kill_recovery_max_s`` and ``kill_lost``.
 
-    Recovered: another process serves, and a search, a recommendation, an event and a change of the catalogue
-    have been answered, each twice (a model has two instances at most), all of them asked for after the kill.
+    Recovered: all processes are there again, and after that a search, a recommendation, an event and a change
+    of the catalogue were answered, each twice (a model has two instances at most).
 
     Args:
         kills: of each model's process and of tritonserver, in random order.
@@ -47,7 +48,7 @@ def measure_kills(
     rng = random.Random(5)
     targets = [target for target in (*STUBS, SERVER) for _ in range(kills)]
     rng.shuffle(targets)
-    load = _Load(ground, queries, items)
+    whole, load = _Whole(ground), _Load(ground, queries, items)
     times: dict[str, list[float]] = {}
     with load:
         load.await_recovery(time.monotonic())
@@ -56,7 +57,8 @@ def measure_kills(
             progress(f"kill {number + 1} of {len(targets)}: {target}")
             killed = _kill(ground, target, rng)
             moment = time.monotonic()
-            times.setdefault(target, []).append(load.await_recovery(moment, lambda gone=killed: _gone(gone)))
+            seconds = load.await_recovery(moment, partial(whole.without, killed))
+            times.setdefault(target, []).append(seconds)
     lost = load.lost_events() + load.lost_products()
     every = [seconds for series in times.values() for seconds in series]
     return {
@@ -89,10 +91,22 @@ def _kill(ground: Ground, target: str, rng: random.Random) -> int:
         time.sleep(0.05)
 
 
-def _gone(pid: int) -> bool:
-    with contextlib.suppress(OSError), open(f"/proc/{pid}/stat", encoding="utf-8") as file:
-        return file.read().rpartition(")")[2].split()[0] in "ZX"
-    return True
+class _Whole:
+    """Whether as many processes serve as at first, none of them one that was killed."""
+
+    def __init__(self, ground: Ground) -> None:
+        self._ground = ground
+        self._expected = _models(ground)
+
+    def without(self, killed: int) -> bool:
+        """Looked at now."""
+        server = self._ground.pid
+        pids = {stub.pid for stub in self._ground.stubs}
+        return server not in (0, killed) and killed not in pids and _models(self._ground) == self._expected
+
+
+def _models(ground: Ground) -> Counter[str]:
+    return Counter(stub.model for stub in ground.stubs)
 
 
 class _Load:
@@ -105,7 +119,7 @@ class _Load:
         self._items = items
         self._events: list[str] = []
         self._products: list[str] = []
-        self._successes: dict[str, list[float]] = {
+        self._begun: dict[str, list[float]] = {
             "search": [],
             "recommend": [],
             "feedback": [],
@@ -125,14 +139,15 @@ class _Load:
         for thread in self._threads:
             thread.join()
 
-    def await_recovery(self, moment: float, gone: Callable[[], bool] = lambda: True) -> float:
-        """Seconds from ``moment`` until everything was answered twice; LONGEST where it never was."""
+    def await_recovery(self, moment: float, whole: Callable[[], bool] = lambda: True) -> float:
+        """Seconds from ``moment`` until all was whole and then answered twice; LONGEST where it never was."""
+        since = 0.0
         while time.monotonic() < moment + LONGEST:
-            seconds = [
-                sorted(began for began in list(self._successes[name]) if began > moment)[1:2]
-                for name in self._successes
-            ]
-            if all(seconds) and gone() and self._ground.pid:
+            if not since and whole():
+                since = time.monotonic()
+            if since and all(
+                sum(began > since for began in calls[-9:]) > 1 for calls in self._begun.values()
+            ):
                 return time.monotonic() - moment
             time.sleep(0.02)
         return LONGEST
@@ -163,7 +178,7 @@ class _Load:
             while not self._done.is_set():
                 began = time.monotonic()
                 try:
-                    self._successes[call(shop)].append(began)
+                    self._begun[call(shop)].append(began)
                     self.counts["answered"] += 1
                 except EndcapError:
                     self.counts["not answered"] += 1

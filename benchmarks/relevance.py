@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from endcap_export.data import read_products
 from endcap_export.evaluate.ranking import JudgedQuery
-from endcap_export.evaluate.systems import judged_scores, learned_scores
+from endcap_export.evaluate.systems import judged_scores, learned_order
 from endcap_export.progress import Progress, silent
 from endcap_export.ranking import Learned, learn_ranking
 from endcap_rerank.index import Index, LiveIndex, build_index
@@ -155,7 +155,7 @@ def fusion_figures(
             places["fusion"] = np.argsort(-scored.fused, kind="stable")
             if learned is not None:
                 places["weighted sum"] = places["fusion"]
-                told = learned_scores(index, one.query, retrieved, scored, learned)
+                _, told = learned_order(index, one.query, retrieved, scored, learned)
                 places["fusion"] = np.argsort(-told, kind="stable")
             for name, place in places.items():
                 order.setdefault(name, []).append(ndcg(one.grades[place], one.grades))
@@ -165,8 +165,8 @@ def fusion_figures(
             lists["fusion"] = retrieved.rows[:DEPTH]
             if learned is not None:
                 lists["weighted sum"] = lists["fusion"]
-                relevance = learned.relevance(one.query, retrieved, index).values
-                lists["fusion"] = retrieved.rows[np.argsort(-relevance, kind="stable")[:DEPTH]]
+                scored = judged_scores(index, one.query, one.vector, one.rows, retrieved)
+                lists["fusion"] = learned_order(index, one.query, retrieved, scored, learned)[0][:DEPTH]
             for name, rows in lists.items():
                 found.setdefault(name, []).append(float(np.isin(one.relevant, rows).mean()))
     figures = {}

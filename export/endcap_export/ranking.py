@@ -1,7 +1,9 @@
 """Learning how relevant a product is to a query, from judgments: LambdaMART, kept only where it helps.
 
-The judged products of a query are what it learns from, beside retrieved products far down its list, which
-nobody judged and which count as the worst: without them it never meets what a search must not put first.
+It learns from the judged products of each query, and orders them better than it finds others: what nobody
+judged it never met. So it gets as large a share of the relevance as leaves recall over the catalogue.
+(Retrieved products that nobody judged, told to it as the worst, made the order of the judged ones worse than
+that of the default, on Home Depot.)
 
 The queries must be new to the encoder. Those that it was trained on have their right products nearer than
 any shopper's query will, and what is learned from them trusts vectors too much.
@@ -22,8 +24,8 @@ from endcap_rerank.learned import FORMAT, LearnedRelevance
 from endcap_rerank.settings import Settings
 
 from endcap_export.evaluate import bootstrap
-from endcap_export.evaluate.ranking import JudgedQuery, ndcg
-from endcap_export.evaluate.systems import judged_scores
+from endcap_export.evaluate.ranking import FEWEST_JUDGED, JudgedQuery, measure, ndcg
+from endcap_export.evaluate.systems import as_served, judged_scores
 from endcap_export.progress import Progress, silent
 from endcap_export.tree_tables import tables_of
 
@@ -31,13 +33,14 @@ FEWEST_QUERIES = 200
 """Queries whose order says something, below which nothing is learned."""
 
 FOLDS = 5
-ROUNDS = (50, 100, 200, 400)
+ROUNDS = (25, 50, 100, 150)
 """Numbers of trees, of which cross-validation takes the best."""
 
-UNJUDGED = 5
-"""Retrieved products that nobody judged, a query."""
-UNJUDGED_BELOW = 100
-"""Place of the list from which they are drawn: above, too many of them are right."""
+SHARES = (1.0, 0.75, 0.5)
+"""Shares of the learned part, of which the first is taken that costs at most RECALL_LOSS of recall@100."""
+RECALL_LOSS = 0.01
+RECALL_QUERIES = 400
+"""Queries on which that is measured."""
 
 _SETTINGS: dict[str, Any] = {
     "objective": "lambdarank",
@@ -71,7 +74,7 @@ class Examples:
         features: float32 [rows, QUERY_FEATURES].
         labels: int64 [rows], the gain of each product in steps.
         default: float64 [rows], what the default ranking says.
-        gains: float64 [rows], -1 where nobody judged.
+        gains: float64 [rows].
         sizes: int64 [queries], rows of each.
     """
 
@@ -87,10 +90,8 @@ class Examples:
         start = 0
         for query, size in enumerate(self.sizes.tolist()):
             gains = self.gains[start : start + size]
-            judged = gains >= 0.0
-            if judged.sum() >= 5 and len(np.unique(gains[judged])) > 1:
-                order = np.argsort(-scores[start : start + size][judged], kind="stable")
-                values[query] = ndcg(gains[judged][order])
+            if size >= FEWEST_JUDGED and len(np.unique(gains)) > 1:
+                values[query] = ndcg(gains[np.argsort(-scores[start : start + size], kind="stable")])
             start += size
         return values
 
@@ -129,7 +130,7 @@ def learn_ranking(
         index: the catalogue, with vectors of the encoder that embedded the queries.
         queries: that the encoder was not trained on.
         vectors: float32 [queries, D].
-        seed: of folds, of the products that nobody judged, and of the trees.
+        seed: of folds and trees.
         progress: told of the stages ``features`` and ``learn``.
 
     Raises:
@@ -145,7 +146,7 @@ def learn_ranking(
         raise EndcapError(
             "LightGBM is needed to learn a ranking: pip install 'endcap-export[train]'"
         ) from None
-    examples = _examples(index, queries, vectors, np.random.default_rng(seed), progress)
+    examples = _examples(index, queries, vectors, progress)
     folds = np.random.default_rng(seed).integers(FOLDS, size=len(queries))
     of_row = np.repeat(folds, examples.sizes)
     settings = {**_SETTINGS, "seed": seed, "label_gain": list(range(_LEVELS + 1))}
@@ -176,7 +177,7 @@ def learn_ranking(
     gain = bootstrap.loss(ours[~np.isnan(ours)], default[~np.isnan(default)])
     record = {
         "queries": len(telling),
-        "pairs": int((examples.gains >= 0.0).sum()),
+        "pairs": len(examples.gains),
         "ndcg10": round(float(np.nanmean(ours)), 4),
         "ndcg10_default": round(float(np.nanmean(default)), 4),
         "gain": [round(float(value), 4) for value in (gain.low, gain.high)],
@@ -190,15 +191,32 @@ def learn_ranking(
     booster = fit(np.ones(len(of_row), bool), rounds)
     progress("learn", FOLDS + 1, FOLDS + 1)
     cuts, tables = tables_of(booster.dump_model(), list(QUERY_FEATURES))
-    document = {"format": FORMAT, "cuts": cuts, "tables": tables, "record": record}
-    return Learned(document, record, told)
+    document = {"format": FORMAT, "cuts": cuts, "tables": tables, "share": 1.0, "record": record}
+    few = np.random.default_rng(seed).permutation(len(queries))[:RECALL_QUERIES]
+    before = _recall(index, [queries[at] for at in few], vectors[few], None)
+    for share in SHARES:
+        document["share"] = share
+        after = _recall(
+            index, [queries[at] for at in few], vectors[few], LearnedRelevance.from_mapping(document)
+        )
+        record["share"], record["recall100"], record["recall100_default"] = share, after, before
+        if after >= before - RECALL_LOSS:
+            return Learned(document, record, told)
+    return Learned(None, record, f"{told}, but recall@100 {after} after {before}: the default stays")
+
+
+def _recall(
+    index: LiveIndex, queries: Sequence[JudgedQuery], vectors: Floats, learned: LearnedRelevance | None
+) -> float:
+    texts = [query.query for query in queries]
+    values = measure(queries, as_served(index, texts, vectors, queries, learned))["recall100"]
+    return 1.0 if np.isnan(values).all() else round(float(np.nanmean(values)), 4)
 
 
 def _examples(
     index: LiveIndex,
     queries: Sequence[JudgedQuery],
     vectors: Floats,
-    rng: np.random.Generator,
     progress: Progress,
 ) -> Examples:
     most = max(float(query.gains.max(initial=0.0)) for query in queries) or 1.0
@@ -207,21 +225,17 @@ def _examples(
         if done % 100 == 0:
             progress("features", done, len(queries))
         found = index.retrieve(query.query, vector, count=Settings.candidates)
-        below = found.rows[UNJUDGED_BELOW:]
-        below = below[~np.isin(below, query.rows)]
-        drawn = rng.choice(below, min(UNJUDGED, len(below)), replace=False)
-        rows = np.concatenate([query.rows, drawn])
-        scores = judged_scores(index, query.query, vector, rows, found)
+        scores = judged_scores(index, query.query, vector, query.rows, found)
         asked = Asked.of(query.query, found)
-        features.append(asked.features(rows, scores.dense, scores.lexical, index).T)
-        gains.append(np.concatenate([query.gains, np.full(len(drawn), -1.0)]))
+        features.append(asked.features(query.rows, scores.dense, scores.lexical, index).T)
+        gains.append(query.gains)
         default.append(scores.fused)
-        sizes.append(len(rows))
+        sizes.append(len(query.rows))
     progress("features", len(queries), len(queries))
     every = np.concatenate(gains)
     return Examples(
         np.concatenate(features),
-        np.round(np.maximum(every, 0.0) / most * _LEVELS).astype(np.int64),
+        np.round(every / most * _LEVELS).astype(np.int64),
         np.concatenate(default),
         every,
         np.array(sizes, np.int64),

@@ -59,10 +59,12 @@ class LearnedRelevance:
 
     Attributes:
         names: of the features that have a say.
+        share: of the learned part in the relevance; the fused score of retrieval has the rest.
         record: how it was learnt.
     """
 
     names: tuple[str, ...]
+    share: float
     record: Mapping[str, Any] = field(repr=False)
     _columns: npt.NDArray[np.int64] = field(repr=False)
     _cuts: tuple[npt.NDArray[np.float64], ...] = field(repr=False)
@@ -96,7 +98,7 @@ class LearnedRelevance:
 
     @classmethod
     def from_mapping(cls, document: Mapping[str, Any]) -> LearnedRelevance:
-        """Lay out ``{"format", "cuts": {feature: numbers}, "tables": [{"features", "values"}], "record"}``.
+        """Lay out ``{"format", "cuts": {feature: numbers}, "tables": [{"features", "values"}], "share"}``.
 
         A table of features a and b has (cuts of a + 1) rows of (cuts of b + 1) values; of one feature a, one
         row. A feature's value x lies in the bin that counts the cuts below x.
@@ -136,15 +138,19 @@ class LearnedRelevance:
                 pieces.append(values.ravel())
                 for name in asked:
                     shares[names.index(name), at] += 1.0 / len(asked)
+            share = float(document["share"])
+            if not 0.0 < share <= 1.0:
+                raise ReleaseError(f"{LEARNED}.share: got {share}; above 0, at most 1 is expected")
             record = dict(document.get("record") or {})
         except (KeyError, TypeError, ValueError) as error:
-            raise ReleaseError(f"{LEARNED}: {error!r}; cuts and tables are expected") from error
+            raise ReleaseError(f"{LEARNED}: {error!r}; cuts, tables and share are expected") from error
         if not pieces:
             raise ReleaseError(f"{LEARNED}.tables: at least one is expected")
         offsets = np.cumsum([0, *(len(piece) for piece in pieces[:-1])])
         first, second = np.array(places, np.int64).T
         return cls(
             names,
+            share,
             record,
             np.array([known.index(name) for name in names], np.int64),
             tuple(cuts.values()),
@@ -174,27 +180,31 @@ class LearnedRelevance:
         return contributions
 
     def relevance(self, query: str, found: Candidates, index: LiveIndex) -> Relevance:
-        """The relevance of a query's candidates.
+        """The relevance of a query's candidates."""
+        features = Asked.of(query, found).features(found.rows, found.dense, found.lexical, index)
+        return self.scaled(self.contributions(features), found.fused, found.named)
+
+    def scaled(
+        self, contributions: Floats, fused: Floats, named: npt.NDArray[np.bool_] | None = None
+    ) -> Relevance:
+        """Contributions [names, n] as shares of the range that their sums have, beside the fused score [n].
 
         Products that the query names by id or model number share the upper half of [0, 1], as in ``fuse``.
         """
-        features = Asked.of(query, found).features(found.rows, found.dense, found.lexical, index)
-        return self.scaled(self.contributions(features), found.named)
-
-    def scaled(self, contributions: Floats, named: npt.NDArray[np.bool_] | None = None) -> Relevance:
-        """Contributions [names, n] as shares of the range that their sums have."""
         sums = contributions.sum(axis=0)
         if not len(sums):
             return Relevance(sums, (), np.zeros((0, 0), np.float32))
         low, high = sums.min(), sums.max()
-        scale = np.float32(1.0) / (high - low) if high > low else np.float32(0.0)
-        parts = [contributions * scale, np.full((1, len(sums)), -low * scale, np.float32)]
+        share = np.float32(self.share if named is None else self.share / 2.0)
+        scale = share / (high - low) if high > low else np.float32(0.0)
+        base = -low * scale if high > low else share
+        parts = [contributions * scale, np.full((1, len(sums)), base, np.float32)]
         names = (*self.names, "base")
-        if high <= low:
-            parts[1] += np.float32(1.0)
+        if self.share < 1.0:
+            parts.append(np.float32(1.0 - self.share) * fused[None])
+            names = (*names, "fused")
         if named is not None:
-            parts = [one / np.float32(2.0) for one in parts]
-            parts.append(named[None].astype(np.float32) / np.float32(2.0))
+            parts.append(share * named[None].astype(np.float32))
             names = (*names, "named")
         table = np.concatenate(parts)
         values: Floats = table.sum(axis=0)

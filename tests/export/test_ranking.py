@@ -56,7 +56,7 @@ def test_tables_say_what_the_trees_say():
     )
     cuts, tables = tables_of(booster.dump_model(), list(QUERY_FEATURES))
     assert {len(table["features"]) for table in tables} == {1, 2} or len(tables) > 1
-    learned = LearnedRelevance.from_mapping({"format": 1, "cuts": cuts, "tables": tables})
+    learned = LearnedRelevance.from_mapping({"format": 1, "cuts": cuts, "tables": tables, "share": 1.0})
     # On the cuts themselves too, where a value belongs to the lower bin.
     features[:50, 0] = rng.choice(np.array(cuts["dense"], np.float32), 50)
     said = learned.contributions(features.T).sum(axis=0)

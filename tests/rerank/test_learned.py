@@ -19,7 +19,9 @@ DOCUMENT = {
         {"features": ["coverage", "dense"], "values": [[0.0, 0.5, 1.0], [2.0, 4.0, 8.0]]},
         {"features": ["length"], "values": [0.25, -0.25]},
     ],
+    "share": 1.0,
 }
+FUSED = np.array([1.0, 0.0, 0.5], np.float32)
 
 
 def features(**given: list[float]) -> np.ndarray:
@@ -43,13 +45,17 @@ def test_tables_are_looked_up_by_the_cuts_below_a_value():
 def test_relevance_spans_the_request_and_named_products_lead():
     learned = LearnedRelevance.from_mapping(DOCUMENT)
     table = features(dense=[0.0, 0.9, 0.3], coverage=[0.0, 1.0, 1.0], length=[0.0, 0.0, 2.0])
-    found = learned.scaled(learned.contributions(table))
+    found = learned.scaled(learned.contributions(table), FUSED)
     assert found.values == pytest.approx([0.0, 1.0, 3.5 / 8.0])
-    named = learned.scaled(learned.contributions(table), np.array([True, False, False]))
+    named = learned.scaled(learned.contributions(table), FUSED, np.array([True, False, False]))
     assert named.values == pytest.approx([0.5, 0.5, 3.5 / 16.0])
-    for one in (found, named):
+    mixed = LearnedRelevance.from_mapping({**DOCUMENT, "share": 0.75}).scaled(
+        learned.contributions(table), FUSED
+    )
+    assert mixed.values == pytest.approx([0.25, 0.75, 0.75 * 3.5 / 8.0 + 0.125])
+    for one in (found, named, mixed):
         assert one.parts.sum(axis=0) == pytest.approx(one.values, abs=1e-6)
-    alike = learned.scaled(learned.contributions(features(dense=[0.1, 0.1])))
+    alike = learned.scaled(learned.contributions(features(dense=[0.1, 0.1])), FUSED[:2])
     assert alike.values.tolist() == [1.0, 1.0]
 
 
@@ -68,8 +74,9 @@ def broken(change) -> dict:
         (lambda one: one["tables"][0].update(features=["words"]), r"learned\.tables\.0"),
         (lambda one: one["tables"][1].update(values=[0.25]), r"learned\.tables\.1: got \(1,\); \(2,\)"),
         (lambda one: one["tables"][1].update(values=[0.25, float("nan")]), r"learned\.tables\.1"),
+        (lambda one: one.update(share=0.0), r"learned\.share: got 0.0; above 0"),
         (lambda one: one.update(tables=[]), r"learned\.tables"),
-        (lambda one: one.pop("cuts"), r"cuts and tables"),
+        (lambda one: one.pop("cuts"), r"cuts, tables and share"),
     ],
 )
 def test_a_document_that_cannot_be_used_says_which_part(change, said):

@@ -76,19 +76,36 @@ def as_served(
         if learned is None:
             yield Answer(retrieved.rows[:DEPTH], scores.fused)
             continue
-        order = np.argsort(-learned.relevance(text, retrieved, index).values, kind="stable")
-        yield Answer(retrieved.rows[order[:DEPTH]], learned_scores(index, text, retrieved, scores, learned))
+        top, judged = learned_order(index, text, retrieved, scores, learned)
+        yield Answer(top[:DEPTH], judged)
 
 
-def learned_scores(
+def learned_order(
     index: LiveIndex, text: str, retrieved: Candidates, scores: Scores, learned: LearnedRelevance
-) -> npt.NDArray[np.float64]:
-    """The learned relevance of any products, retrieved or not, on one scale: float64 [n]."""
-    features = Asked.of(text, retrieved).features(scores.rows, scores.dense, scores.lexical, index)
-    found = learned.contributions(features).sum(axis=0).astype(np.float64)
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+    """The retrieved rows by learned relevance, best first, and the relevance of those of ``scores``.
+
+    That of products that were not retrieved is on the scale of those that were.
+    """
+    asked = Asked.of(text, retrieved)
+    every = learned.contributions(
+        np.concatenate(
+            [
+                asked.features(retrieved.rows, retrieved.dense, retrieved.lexical, index),
+                asked.features(scores.rows, scores.dense, scores.lexical, index),
+            ],
+            axis=1,
+        )
+    )
+    count = len(retrieved)
+    served = learned.scaled(every[:, :count], retrieved.fused, retrieved.named).values
+    sums = every.sum(axis=0).astype(np.float64)
+    low, high = sums[:count].min(), sums[:count].max()
+    told = (sums[count:] - low) / ((high - low) or 1.0)
     if scores.named is not None:
-        found += np.where(scores.named, float(np.ptp(found)) + 1.0, 0.0)
-    return found
+        told = (told + scores.named) / 2.0
+    judged = (1.0 - learned.share) * scores.fused + learned.share * told
+    return retrieved.rows[np.argsort(-served, kind="stable")], judged
 
 
 @dataclass(frozen=True)

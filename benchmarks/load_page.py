@@ -26,7 +26,19 @@ def write_page(
     points: Sequence[Piece],
     memory: Memory = (),
 ) -> None:
-    """Write the page.
+    """Write the page that ``page`` makes to ``file``."""
+    file.write_text(page(report, run=run, pieces=pieces, points=points, memory=memory), "utf-8")
+
+
+def page(
+    report: Report,
+    *,
+    run: Run,
+    pieces: Sequence[Piece],
+    points: Sequence[Piece],
+    memory: Memory = (),
+) -> str:
+    """The page as HTML that needs nothing else.
 
     Args:
         run: the one that is shown over time.
@@ -51,13 +63,12 @@ def write_page(
         f"{report.created} · commit {report.commit or 'unknown'} · {machine.get('cpu', '?')}, "
         f"{machine.get('cores', '?')} cores"
     )
-    file.write_text(
+    return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>Endcap: {html.escape(report.name)}</title><style>{PAGE_STYLE}{STYLE}</style></head>\n"
         f'<body><h1>{html.escape(report.name)}</h1><p class="of">{html.escape(made)}</p>'
-        f"<p>{html.escape(report.notes)}</p>\n{body}\n</body></html>\n",
-        "utf-8",
+        f"<p>{html.escape(report.notes)}</p>\n{body}\n</body></html>\n"
     )
 
 

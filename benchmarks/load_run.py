@@ -168,15 +168,15 @@ class Run:
         """From what the Locust file recorded.
 
         Raises:
-            LoadError: nothing was recorded; a run without a request has not passed.
+            LoadError: nothing was due after the warm-up; a run without a request has not passed.
         """
-        if not document["rows"]:
-            raise LoadError(
-                "no request was made: the run was too short, or this machine too busy to start it"
-            )
         readings = tuple((float(at), reading) for at, reading in document["server"])
-        requests = Requests.of_rows(document["rows"])
-        return cls(load, requests, document["messages"], readings, document["began"])
+        if document["rows"]:
+            requests = Requests.of_rows(document["rows"])
+            run = cls(load, requests, document["messages"], readings, document["began"])
+            if len(run.measured):
+                return run
+        raise LoadError("no request was made: the run was too short, or this machine too busy to start it")
 
     @property
     def begin(self) -> float:

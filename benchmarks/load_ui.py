@@ -37,7 +37,10 @@ def serve(
         command += ["--metrics-url", server.metrics_url, "--traffic", str(traffic.resolve())]
         if workers > 1:
             command += ["--processes", str(workers)]
-        progress(f"http://127.0.0.1:{port} starts and shows the load; Ctrl-C ends it")
+        progress(
+            f"http://127.0.0.1:{port} starts and shows the load, /endcap there has the server's part of it"
+        )
+        progress("Ctrl-C ends it")
         process = subprocess.Popen(command, cwd=LOCUSTFILE.parents[1])
         try:
             return process.wait()

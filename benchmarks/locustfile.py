@@ -84,6 +84,10 @@ def prepare(environment: Any, **_: Any) -> None:
             "http": Client(options.http_url, "http", timeout=options.deadline),
         }
         environment.events.request.add_listener(recording.on_request)
+    if environment.web_ui:
+        environment.web_ui.app.add_url_rule(
+            "/endcap", "endcap", lambda: _page_so_far(environment.parsed_options)
+        )
     if isinstance(environment.runner, WorkerRunner):
         environment.events.report_to_master.add_listener(
             lambda data, **_: data.update(endcap=recording.take())
@@ -101,9 +105,9 @@ def begin(environment: Any, **_: Any) -> None:
     if isinstance(environment.runner, MasterRunner):
         # Sent to the workers with the order to start.
         options.generators = environment.runner.worker_count
-        recording.take()
     if not isinstance(environment.runner, WorkerRunner):
-        recording.server.clear()
+        # A run that was started from the web page before this one.
+        recording.clear()
     environment.arrivals = Arrivals(_plan(options), lambda: _now(environment), share=1 / options.generators)
 
 
@@ -195,6 +199,29 @@ class HttpShopper(Shopper):
 
 def _plan(options: Any) -> Plan:
     return Plan.of_shape(options.shape, options.rate, options.seconds, options.warm_up)
+
+
+def _page_so_far(options: Any) -> str:
+    """The page of ``endcap bench load`` about the run that is going on, or the last one."""
+    from benchmarks.load import as_report
+    from benchmarks.load_page import page
+    from benchmarks.load_run import Load, LoadError, Run
+    from benchmarks.load_series import by_phase, by_time
+
+    load = Load(
+        shape=options.shape,
+        rate=options.rate,
+        seconds=options.seconds,
+        warm_up=options.warm_up,
+        users=options.concurrency,
+        workers=options.generators,
+        mix=Mix(options.fresh, options.clicks, options.updates),
+    )
+    try:
+        run = Run.of_document(load, recording.document())
+    except LoadError:
+        return "<p>No request yet: start a run on <a href='/'>Locust's page</a>.</p>"
+    return page(as_report(run), run=run, pieces=by_time(run), points=by_phase(run))
 
 
 def _now(environment: Any) -> float:

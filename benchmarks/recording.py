@@ -55,6 +55,11 @@ class Recording:
         self.rows, self.messages = [], Counter()
         return taken
 
+    def clear(self) -> None:
+        """Forget everything; another run starts."""
+        self.take()
+        self.server.clear()
+
     def add(self, taken: dict[str, Any]) -> None:
         """Add what another process took."""
         self.rows += [tuple(row) for row in taken["rows"]]

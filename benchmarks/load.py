@@ -64,12 +64,12 @@ def as_report(run: Run) -> Report:
         figures[f"errors_{name}"] = Figure(float(count))
     figures["offered_rps"] = Figure(len(measured) / run.load.seconds, "1/s")
     figures["rps"] = Figure(run.answer_rate, "1/s")
-    figures |= latency_figures("", measured, with_intervals=True)
+    figures |= latency_figures("", measured.shoppers, with_intervals=True)
     for protocol in sorted(set(measured.protocol) - {"none"}):
         spoken = measured.where(measured.protocol == protocol)
         figures[f"{protocol}_errors"] = Figure(float(sum(spoken.errors.values())), goal="= 0")
         figures[f"{protocol}_rps"] = Figure(len(spoken.answered) / run.load.seconds, "1/s")
-        figures |= latency_figures(f"{protocol}_", spoken)
+        figures |= latency_figures(f"{protocol}_", spoken.shoppers)
         for call in sorted(set(spoken.call)):
             figures |= latency_figures(f"{protocol}_{call}_", spoken.where(spoken.call == call))
     figures["generator_lag_p99_ms"] = Figure(float(np.percentile(measured.lag, 99)), "ms")
@@ -122,8 +122,9 @@ def _notes(load: Load) -> str:
         "due, of answered requests; intervals are 95% by bootstrap over stretches of a second or more. "
         f"Visits: search, click, search, recommend; queries by Zipf over the query log, {mix.fresh:.0%} of "
         f"them never asked before; {mix.clicks:.0%} of lists are clicked; {mix.updates:.1%} of requests "
-        "change the catalogue. k=20, the server's default diversity, response cache on; load generator and "
-        "server share the machine. server_* are Triton's own means of a request."
+        "change the catalogue: p50, p95 and p99 without a call's name are of all calls but those. k=20, the "
+        "server's default diversity, response cache on; load generator and server share the machine. "
+        "server_* are Triton's own means of a request."
     )
 
 

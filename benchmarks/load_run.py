@@ -135,6 +135,11 @@ class Requests:
         return self.where((self.due >= begin) & (self.due < end))
 
     @property
+    def shoppers(self) -> Requests:
+        """Without changes of the catalogue: nobody waits for those in front of a page."""
+        return self.where(self.call != "upsert")
+
+    @property
     def answered(self) -> Requests:
         """Without what failed."""
         return self.where(self.error == "")

@@ -26,7 +26,7 @@ class Piece:
         phase: the plan's.
         begin: seconds from the start of the run.
         offered, answered: requests a second that were due and that were answered.
-        p50, p95, p99: latency of the answered in milliseconds; NaN where there is none.
+        p50, p95, p99: latency of what shoppers waited for, in milliseconds; NaN where there is none.
         errors: requests that failed.
     """
 
@@ -104,9 +104,9 @@ def intervals(
 
 def _piece(requests: Requests, phase: str, begin: float, seconds: float) -> Piece:
     answered = requests.answered
+    waited = answered.shoppers.latency
     p50, p95, p99 = (
-        float(np.percentile(answered.latency, each)) if len(answered) else float("nan")
-        for each in PERCENTILES
+        float(np.percentile(waited, each)) if len(waited) else float("nan") for each in PERCENTILES
     )
     return Piece(
         phase,

@@ -36,7 +36,7 @@ def keeps(run: Run, p99_ms: float) -> bool:
     return (
         not measured.errors
         and run.kept_up >= KEPT_UP
-        and float(np.percentile(measured.latency, 99)) <= p99_ms
+        and float(np.percentile(measured.shoppers.latency, 99)) <= p99_ms
     )
 
 
@@ -94,7 +94,7 @@ def find_rate(
         progress(f"saturation: {full.answer_rate:.4g}/s")
         for run, kept in trials(send_load, load, p99_ms, full.answer_rate):
             tried.append((run, kept))
-            p99 = float(np.percentile(run.measured.latency, 99))
+            p99 = float(np.percentile(run.measured.shoppers.latency, 99))
             progress(f"{run.load.rate:.4g}/s: p99 {p99:.4g} ms, {'kept' if kept else 'not kept'}")
     report, best = _report(full, tried, p99_ms)
     report.write(directory)
@@ -114,7 +114,7 @@ def _report(full: Run, tried: list[tuple[Run, bool]], p99_ms: float) -> tuple[Re
         "slo_p99_ms": Figure(p99_ms, "ms"),
         "saturation_rps": Figure(full.answer_rate, "1/s"),
         "errors": Figure(float(sum(best.measured.errors.values()))),
-        **latency_figures("", best.measured, with_intervals=True),
+        **latency_figures("", best.measured.shoppers, with_intervals=True),
         "trials": Figure(float(len(tried))),
         **server_figures(best.counted),
     }

@@ -93,7 +93,8 @@ def as_report(run: Run, saturation_rps: float, memory_over_time: Memory) -> Repo
     second = (run.begin + window, run.begin + 2 * window)
     last = (end - window, end)
     first_p99, last_p99 = (
-        float(np.percentile(measured.during(*bounds).answered.latency, 99)) for bounds in (second, last)
+        float(np.percentile(measured.shoppers.during(*bounds).answered.latency, 99))
+        for bounds in (second, last)
     )
     before, after = (_median(memory_over_time, *bounds) for bounds in (second, last))
     peak = max(mib for _, mib in memory_over_time)
@@ -109,7 +110,7 @@ def as_report(run: Run, saturation_rps: float, memory_over_time: Memory) -> Repo
         "offered_rps": Figure(len(measured) / run.load.seconds, "1/s"),
         "rps": Figure(run.answer_rate, "1/s"),
         **{f"errors_{name}": Figure(float(count)) for name, count in sorted(measured.errors.items())},
-        **latency_figures("", measured, with_intervals=True),
+        **latency_figures("", measured.shoppers, with_intervals=True),
         "memory_peak_mib": Figure(peak, "MiB"),
         "minutes": Figure(run.load.seconds / 60),
         **server_figures(run.counted),

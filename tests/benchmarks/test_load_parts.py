@@ -128,6 +128,7 @@ def test_nobody_clicks_what_was_not_shown():
 
 def test_figures_leave_out_the_warm_up_and_count_errors_by_class():
     rows = [row(0.5, 900.0)] + [row(2 + place / 50, 10.0 + place % 10) for place in range(200)]
+    rows += [row(2.5, 8000.0, call="upsert")] * 4
     rows += [row(3.0, 5000.0, "Timeout"), row(3.1, 700.0, "NotSent", "any", "none")]
     run = run_of(rows, rate=50, seconds=4.0, warm_up=2.0)
     figures = load.as_report(run).figures
@@ -135,8 +136,9 @@ def test_figures_leave_out_the_warm_up_and_count_errors_by_class():
     assert figures["errors_Timeout"].value == figures["errors_NotSent"].value == 1
     assert figures["grpc_errors"].value == 1
     assert figures["p99_ms"].value == pytest.approx(19.0)
+    assert figures["grpc_upsert_p99_ms"].value == pytest.approx(8000.0)
     assert figures["rps"].value == pytest.approx(50.0)
-    assert figures["offered_rps"].value == pytest.approx(50.5)
+    assert figures["offered_rps"].value == pytest.approx(51.5)
     assert "none_p99_ms" not in figures
 
 

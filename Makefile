@@ -7,7 +7,7 @@ EXTRAS ?= dev
 SERVING_PATHS := tests/client tests/rerank tests/backends tests/e2e tests/test_schema.py \
 	tests/endcap/test_launcher.py tests/endcap/test_launcher_installation.py
 
-.PHONY: docs image-packages image-rehearsal setup demo serve test test-serving lint bench bench-diversify bench-encoder bench-load bench-quality bench-ranking bench-reliability bench-retrieval bench-sdk bench-soak bench-stages bench-ui audit clean
+.PHONY: docs image-packages image-rehearsal setup demo serve test test-serving lint bench bench-diversify bench-encoder bench-load bench-peers bench-quality bench-ranking bench-reliability bench-retrieval bench-sdk bench-soak bench-stages bench-ui audit clean
 
 setup: $(VENV)/.ready ## install everything into .venv
 
@@ -39,13 +39,16 @@ lint: setup ## ruff and mypy
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy client/endcap_client rerank/endcap_rerank export/endcap_export endcap
 
-bench: bench-diversify bench-encoder bench-quality bench-ranking bench-reliability bench-retrieval bench-sdk bench-stages bench-load bench-soak ## every benchmark; reports under build/reports
+bench: bench-diversify bench-encoder bench-peers bench-quality bench-ranking bench-reliability bench-retrieval bench-sdk bench-stages bench-load bench-soak ## every benchmark; reports under build/reports
 
 bench-diversify: setup ## the diversity strategies beside pyversity
 	$(BIN)/endcap bench diversify
 
 bench-encoder: setup ## the int8 encoder beside fp32 ONNX and PyTorch
 	$(BIN)/endcap bench encoder
+
+bench-peers: setup ## beside FastAPI, LitServe, BentoML, Ray Serve and PyTriton; installs them into build/peers-venv
+	$(BIN)/endcap bench peers
 
 bench-quality: setup ## trained encoders on the real data sets; trains what is absent, which takes hours
 	$(BIN)/endcap bench quality

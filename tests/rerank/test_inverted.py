@@ -3,6 +3,7 @@ import shutil
 import numpy as np
 import pytest
 from endcap_rerank.errors import ReleaseError
+from endcap_rerank.index import inverted
 from endcap_rerank.index.dense import EXACT_LIMIT, DenseIndex, write_dense
 from small_catalog import clustered_vectors
 
@@ -25,7 +26,9 @@ def directory(tmp_path_factory, vectors):
 
 @pytest.fixture(scope="module")
 def large(directory):
-    return DenseIndex(directory)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(inverted, "CODES_READ", COUNT // 3)  # not all of them, as in so small a catalogue
+        return DenseIndex(directory)
 
 
 def exact(vectors, query, count, passing=None):

@@ -79,7 +79,7 @@ def test_typing_offers_queries_of_the_log_and_one_is_searched(open_page, url):
     page = open_page(url)
     box = page.get_by_role("combobox", name="Search as a shopper would")
     box.press_sequentially("red")
-    options = page.get_by_role("option")
+    options = page.get_by_role("listbox", name="Suggestions from the query log").get_by_role("option")
     expect(options).to_have_text(["red steel kettle", "red dress"])
     box.press("ArrowDown")
     expect(options.first).to_have_attribute("aria-selected", "true")
@@ -95,14 +95,17 @@ def test_typing_offers_queries_of_the_log_and_one_is_searched(open_page, url):
 
 def test_the_slider_changes_its_list_only(open_page, url):
     page = open_page(url, "&q=red&compare=shoppers&a=&b=")
+    settled(page)
     slider = page.get_by_label("Diversity").nth(1)
-    slider.fill("0")
-    expect(page.locator(".column >> nth=1").locator(".way")).to_be_visible()
-    settled(page)
-    page.wait_for_timeout(400)
-    settled(page)
+
+    def slide(value):
+        with page.expect_response("**/api/search"):
+            slider.fill(value)
+        settled(page)
+
+    slide("0")
     before = [titles(page, column) for column in (0, 1)]
-    slider.fill("1")
+    slide("1")
     expect(page.locator(".column >> nth=1").locator(".move:not(:empty)").first).to_be_visible()
     after = [titles(page, column) for column in (0, 1)]
     assert after[0] == before[0]
@@ -163,7 +166,8 @@ def test_a_field_that_cannot_be_read_is_marked(open_page, url):
     page.get_by_text("Filters and limits").first.click()
     price = page.get_by_label("Price from").first
     price.fill("cheap")
-    expect(page.get_by_text("A number is expected, such as 20 or 19.50.")).to_be_visible()
+    expect(page.locator(".wrong")).to_have_text("A number is expected, such as 20 or 19.50.")
+    expect(page.locator("#said")).to_have_text("A number is expected, such as 20 or 19.50.")
     expect(price).to_have_attribute("aria-invalid", "true")
     page.get_by_label("Brands, with commas").first.fill("Acme")
     price.fill("10")
@@ -190,6 +194,19 @@ def test_charts_show_the_server_s_traffic(open_page, url):
     expect(charts).to_have_count(3)
     expect(charts.nth(2)).to_contain_text("encode")
     expect(charts.nth(0)).to_contain_text("searches")
+
+
+def test_without_a_shopper_a_click_counts_on_the_page_only(open_page, url):
+    page = open_page(url, "&q=red&compare=own")
+    settled(page)
+    before = titles(page, 0)
+    sent = []
+    page.on("request", lambda request: sent.append(request.url))
+    page.locator(".column >> nth=0").locator(".card h3 button").last.click()
+    expect(page.locator("#message")).to_contain_text("counts on this page only")
+    expect(page.locator(".column >> nth=0").locator(".move:not(:empty)").first).to_be_visible()
+    assert titles(page, 0) != before
+    assert not [address for address in sent if address.endswith("/api/feedback")]
 
 
 @pytest.mark.parametrize(("language", "scheme"), [("en", "light"), ("zh", "dark")])

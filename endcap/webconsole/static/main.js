@@ -121,10 +121,10 @@ async function ask(which) {
   const asked = wanted.map((column) => [column, column.question(query)]).filter(([, question]) => question);
   pending = new Set(asked.map(([column]) => column));
   asking?.abort();
-  if (!asked.length) {
-    pending.clear();
-    return;
-  }
+  const wrong = wanted.filter((column) => !pending.has(column));
+  for (const column of wrong) column.root.removeAttribute("aria-busy");
+  if (wrong.length) say(wrong[0].root.querySelector(".wrong").textContent);
+  if (!asked.length) return;
   asking = new AbortController();
   const { signal } = asking;
   for (const [column] of asked) column.root.setAttribute("aria-busy", "true");

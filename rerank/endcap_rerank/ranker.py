@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from endcap_rerank.affinities import Affinities, LiveAffinities
 from endcap_rerank.blocked import BlockedItems
+from endcap_rerank.catalog_changes import CatalogChanges
 from endcap_rerank.catalog_store import CatalogStore
 from endcap_rerank.diversity import STRATEGIES, Calibration, Cap, Exploration, SimilarityKernel
 from endcap_rerank.diversity.order import shown
@@ -87,6 +88,7 @@ class Ranker:
         self._candidates = candidates
         self._blocked = blocked
         self._profiles = Profiles(events, index, limit=events_per_user)
+        self._changes = CatalogChanges(index)
 
     @classmethod
     def open(cls, release: Release, settings: Settings) -> Ranker:
@@ -119,11 +121,11 @@ class Ranker:
         )
 
     def search(self, request: SearchRequest) -> Ranked:
-        """Answer a query; without personalization and with a note where the events cannot be read.
+        """Answer a query; without personalization where the events cannot be read, without the latest changes
+        of the catalogue where those cannot, with a note in each case.
 
         Raises:
             InvalidInputError: the tensors do not fit this release.
-            StoreError: the changes of the catalogue cannot be read.
         """
         return self._answered(request)
 
@@ -132,7 +134,6 @@ class Ranker:
 
         Raises:
             InvalidInputError: the catalogue does not hold ``request.item``.
-            StoreError: the changes of the catalogue cannot be read.
         """
         return self._answered(request)
 
@@ -165,15 +166,16 @@ class Ranker:
 
     def retrieve(self, request: SearchRequest | RecommendRequest) -> Pool:
         """Stage 1: take in catalogue changes, understand the request, gather candidates and the profile."""
-        self.index.refresh()
+        stale = self._changes.take_in()
         if self._blocked is not None and (blocked := self._blocked.ids()):
             request = replace(
                 request, options=replace(request.options, exclude=request.options.exclude | blocked)
             )
         if isinstance(request, RecommendRequest):
-            return recommend_pool(
+            pool = recommend_pool(
                 request, self.index, self._profiles, count=self._candidates, affinities=self.affinities
             )
+            return replace(pool, notes=(*pool.notes, *stale))
         pool = search_pool(
             request,
             self.index,
@@ -183,7 +185,7 @@ class Ranker:
             learned=self.learned,
         )
         openness = query_openness(request.query, pool.constraints, self.weights.specific)
-        return replace(pool, openness=openness)
+        return replace(pool, openness=openness, notes=(*pool.notes, *stale))
 
     def rank(self, request: SearchRequest | RecommendRequest, pool: Pool) -> Scored:
         """Stage 2: the score of every candidate."""

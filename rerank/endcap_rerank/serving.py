@@ -27,6 +27,12 @@ from endcap_rerank.scoring import Scored
 from endcap_rerank.serving_log import ServingLog
 from endcap_rerank.settings import Settings
 
+_AT_ONCE = 0.002
+"""Seconds after an answer in which the next row has waited for it: for a queue, or in a batch."""
+
+_LONG = 0.01
+"""Seconds of retrieval after which a caller may have given up."""
+
 
 class Served:
     """One instance of a Python model in Triton: its release, its measures and its log."""
@@ -48,6 +54,7 @@ class Served:
         self.measures = Measures(model)
         self.log = ServingLog(triton.Logger, model, self.release.id, self.version)
         self._triton = triton
+        self._ended = 0.0
         self._page = MetricsPage(triton, self.measures, self.release, args["model_version"])
         made = self.release.manifest.get("created_at")
         if made is not None:
@@ -64,21 +71,25 @@ class Served:
             request: Triton's, which knows whether its caller still waits.
 
         Raises:
-            InvalidInputError, StoreError: as ``Ranker.search`` and ``Ranker.recommend`` do.
-            CancelledError: nobody waits for the answer; asked before the first and the costliest stage.
+            InvalidInputError: as ``Ranker.search`` and ``Ranker.recommend`` do.
+            CancelledError: nobody waits for the answer any more.
         """
         clock = time.perf_counter
-        _check_wanted(request)
         marks = [clock()]
+        # To ask costs a message to Triton and back: only where it is likely that the caller has gone.
+        if marks[0] - self._ended < _AT_ONCE:
+            _check_wanted(request)
         pool = ranker.retrieve(asked)
         marks.append(clock())
-        _check_wanted(request)
+        if marks[1] - marks[0] > _LONG:
+            _check_wanted(request)
         scored = ranker.rank(asked, pool)
         marks.append(clock())
         selected = ranker.diversify(asked, pool, scored)
         marks.append(clock())
         ranked = ranker.answer(asked, pool, scored, selected)
         marks.append(clock())
+        self._ended = marks[-1]
         times = [(end - begin) * 1e3 for begin, end in pairwise(marks)]
         times.append((marks[-1] - marks[0]) * 1e3)
         for stage, milliseconds in zip(STAGES, times, strict=True):

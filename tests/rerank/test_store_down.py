@@ -10,10 +10,12 @@ import time
 from pathlib import Path
 
 import pytest
+from endcap_rerank.catalog_changes import CHANGES_UNREADABLE
 from endcap_rerank.errors import InvalidInputError, StoreError
 from endcap_rerank.events import EVENTS_FILE, Event, Limits, SqliteEventStore
 from endcap_rerank.events.clock import SteadyClock
-from endcap_rerank.ranker import Ranker
+from endcap_rerank.product import Product
+from endcap_rerank.ranker import CATALOG_FILE, Ranker
 from endcap_rerank.requests import RecommendRequest
 from endcap_rerank.settings import Settings
 from ranking_shop import open_ranker, search_request
@@ -127,6 +129,7 @@ import json, resource, signal, sys
 from pathlib import Path
 sys.path.insert(0, {tests!r})
 from ranking_shop import open_ranker, search_request
+from endcap_rerank.catalog_changes import CHANGES_UNREADABLE
 from endcap_rerank.errors import InvalidInputError, StoreError
 from test_store_down import info, purchases
 
@@ -224,3 +227,24 @@ def test_events_of_the_future_are_refused_and_those_of_a_clock_set_back_are_rank
     ranked = ranker.search(search_request("kettle", user="u", k=5))
     assert info(ranked)["personalized"] is True
     assert all(math.isfinite(score) for score in ranked.scores)
+
+
+def test_damaged_changes_of_the_catalogue_leave_what_is_known(release, tmp_path):
+    ranker = Ranker.open(release, Settings(state=tmp_path))
+    vector = ranker.index.embeddings([0])[0]
+    new = Product(id="new", title="a kettle that came later")
+    ranker.upsert([(new, vector)])
+    assert ranker.recommend(RecommendRequest.validated(item="new", k=1)).item_ids
+    file = tmp_path / CATALOG_FILE
+    other = sqlite3.connect(file)
+    other.execute("ALTER TABLE changes RENAME TO hidden")
+    other.commit()
+    ranked = ranker.recommend(RecommendRequest.validated(item="new", k=1))
+    assert ranked.item_ids
+    assert CHANGES_UNREADABLE in info(ranked)["notes"]
+    with pytest.raises(StoreError):
+        ranker.upsert([(new, vector)])
+    other.execute("ALTER TABLE hidden RENAME TO changes")
+    other.commit()
+    other.close()
+    assert CHANGES_UNREADABLE not in info(ranker.search(search_request("kettle", k=3)))["notes"]

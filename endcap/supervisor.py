@@ -34,7 +34,8 @@ class Supervisor:
 
     Args:
         server: running; after ``run`` the attribute of that name is the last one.
-        start: starts one like it; raises EndcapError.
+        start: starts one like it, after a failure of the one before with care: the fault may be in what is
+            served. Raises EndcapError.
         say: told in one sentence what happened and what is done.
         stopping: whether the server is to end; asked at least once a second.
     """
@@ -42,7 +43,7 @@ class Supervisor:
     def __init__(
         self,
         server: Server,
-        start: Callable[[Server], Server],
+        start: Callable[[Server, bool], Server],
         *,
         say: Callable[[str], None],
         stopping: Callable[[], bool],
@@ -75,7 +76,7 @@ class Supervisor:
                 if not self._paused(pause):
                     return
                 try:
-                    self.server = self._start(self.server)
+                    self.server = self._start(self.server, failures > 0)
                     break
                 except EndcapError as error:
                     why = f"the server did not start: {error}"

@@ -97,16 +97,18 @@ class Failing:
 
 def test_repeated_quick_failures_are_given_up_with_the_reason(monkeypatch):
     monkeypatch.setattr("endcap.supervisor.PAUSES", (0.0, 0.01, 0.02))
-    said, starts = [], count()
+    said, starts, cares = [], count(), []
 
-    def start(before):
+    def start(before, careful):
         next(starts)
+        cares.append(careful)
         raise TritonError("the shelf is empty")
 
     supervisor = Supervisor(Failing(), start, say=said.append, stopping=lambda: False)
     with pytest.raises(TritonError, match=r"given up after 3 failures in a row.*the shelf is empty"):
         supervisor.run()
     assert next(starts) == 2
+    assert cares == [True, True]
     assert said[-1].endswith("starting it again in 0.02 s")
     assert list(PAUSES) == sorted(PAUSES)
 

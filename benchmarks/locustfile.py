@@ -24,7 +24,7 @@ import gevent
 from endcap_client import Client, EndcapError
 from gevent import get_hub
 from grpc.experimental.gevent import init_gevent
-from locust import LoadTestShape, User, constant, events, task
+from locust import LoadTestShape, User, constant, events, runners, task
 from locust.exception import StopUser
 from locust.runners import MasterRunner, WorkerRunner
 
@@ -38,7 +38,14 @@ K = 20
 DRAIN = 1.0
 """Seconds after the plan's end in which what is due but not sent yet may still be sent."""
 
+LATE = 30.0
+"""Seconds that workers may be behind the master: a busy machine starts them late."""
+# Locust's three seconds would be waited for at the end of each run.
+runners.WORKER_REPORT_INTERVAL = 1.0
+
 recording = Recording()
+progress: dict[str, tuple[float, int]] = {}
+"""Of each worker: seconds of its run so far, requests in flight."""
 
 
 class NotSent(EndcapError):
@@ -72,7 +79,7 @@ def prepare(environment: Any, **_: Any) -> None:
     options = environment.parsed_options
     environment.traffic = Traffic.of_path(Path(options.traffic))
     if isinstance(environment.runner, MasterRunner):
-        environment.events.worker_report.add_listener(lambda data, **_: recording.add(data.pop("endcap")))
+        environment.events.worker_report.add_listener(_hear)
         environment.clients = {}
     else:
         # Locust has patched the standard library; gRPC waits in C and has to be told before it is used, but
@@ -90,7 +97,7 @@ def prepare(environment: Any, **_: Any) -> None:
         )
     if isinstance(environment.runner, WorkerRunner):
         environment.events.report_to_master.add_listener(
-            lambda data, **_: data.update(endcap=recording.take())
+            lambda data, **_: data.update(endcap=recording.take(), endcap_progress=_progress(environment))
         )
     elif options.metrics_url:
         gevent.spawn(_read_metrics, environment, options.metrics_url)
@@ -102,6 +109,8 @@ def prepare(environment: Any, **_: Any) -> None:
 def begin(environment: Any, **_: Any) -> None:
     options = environment.parsed_options
     environment.began, recording.began = time.monotonic(), time.time()
+    environment.in_flight = 0
+    progress.clear()
     if isinstance(environment.runner, MasterRunner):
         # Sent to the workers with the order to start.
         options.generators = environment.runner.worker_count
@@ -130,11 +139,23 @@ def finish(environment: Any, **_: Any) -> None:
 
 
 class PlannedLoad(LoadTestShape):
-    """Keeps all users there for as long as the plan lasts; the rate is in the arrivals."""
+    """Keeps all users there until the plan is over and what is in flight has ended.
+
+    The rate is in the arrivals.
+    """
 
     def tick(self) -> tuple[int, float] | None:
-        options = self.runner.environment.parsed_options
-        if self.get_run_time() > _plan(options).seconds + DRAIN:
+        environment = self.runner.environment
+        options = environment.parsed_options
+        end = _end(options)
+        if isinstance(self.runner, MasterRunner):
+            told = [progress.get(client.id, (0.0, 0)) for client in self.runner.clients.all]
+        else:
+            told = [_progress(environment)]
+        # Before its own end the master may still have what workers said of an earlier run.
+        run_time = self.get_run_time()
+        over = run_time > end and all(seconds > end and not in_flight for seconds, in_flight in told)
+        if over or run_time > end + options.deadline + LATE:
             return None
         return options.concurrency, float(options.concurrency)
 
@@ -158,6 +179,8 @@ class Shopper(User):
 
     @task
     def next_request(self) -> None:
+        if _now(self.environment) > _end(self.environment.parsed_options):
+            raise StopUser
         due = self.environment.arrivals.next()
         if due is None:
             raise StopUser
@@ -168,10 +191,13 @@ class Shopper(User):
         sent = _now(self.environment)
         failure: EndcapError | None = None
         found: list[str] = []
+        self.environment.in_flight += 1
         try:
             found = self.perform(action)
         except EndcapError as error:
             failure = error
+        finally:
+            self.environment.in_flight -= 1
         self.visits.saw(found)
         # A request that was due and waited for a user has its queueing counted.
         _tell(self.environment, self.protocol, action.call, due, sent, failure, len(found))
@@ -222,6 +248,21 @@ def _page_so_far(options: Any) -> str:
     except LoadError:
         return "<p>No request yet: start a run on <a href='/'>Locust's page</a>.</p>"
     return page(as_report(run), run=run, pieces=by_time(run), points=by_phase(run))
+
+
+def _end(options: Any) -> float:
+    return _plan(options).seconds + DRAIN
+
+
+def _progress(environment: Any) -> tuple[float, int]:
+    return (_now(environment), environment.in_flight) if hasattr(environment, "began") else (0.0, 0)
+
+
+def _hear(client_id: str, data: dict[str, Any]) -> None:
+    """What a worker told the master."""
+    recording.add(data.pop("endcap"))
+    seconds, in_flight = data.pop("endcap_progress")
+    progress[client_id] = (seconds, in_flight)
 
 
 def _now(environment: Any) -> float:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from benchmarks.load import as_report
 from benchmarks.load_run import Load, send
 from endcap.cli import app
 from endcap.reports import Report
@@ -32,25 +33,23 @@ def shop(tmp_path):
     return directory
 
 
-def run(*arguments):
-    return CliRunner().invoke(app, ["bench", *map(str, arguments)])
-
-
-def test_a_load_run_has_no_error_and_writes_its_report(repository, shop, tmp_path):
+def test_a_load_run_says_what_failed_writes_its_report_and_fails(repository, shop, tmp_path):
+    with (shop / "queries.csv").open("a") as stream:
+        stream.write("x" * 1000 + "\n")
     reports = tmp_path / "reports"
-    options = ("--seconds", 3, "--warm-up", 1, "--rate", 12, "--users", 8, "--output", reports)
-    done = run("load", "--repository", repository, "--traffic", shop, *options)
-    assert done.exit_code == 0, done.output
-    figures = Report.read(reports / "load.json").figures
-    assert figures["errors"].value == 0
+    command = ["bench", "load", "--repository", repository, "--traffic", shop, "--output", reports]
+    command += ["--seconds", 3, "--warm-up", 0.5, "--rate", 25, "--users", 8]
+    done = CliRunner().invoke(app, [*map(str, command)])
+    assert done.exit_code == 1, done.output
+    report = Report.read(reports / "load.json")
+    figures = report.figures
+    assert 0 < figures["errors_InvalidRequest"].value <= figures["errors"].value
+    assert "InvalidRequest: query: got" in report.notes
     for protocol in ("grpc", "http"):
-        assert figures[f"{protocol}_errors"].value == 0
-        percentiles = [figures[f"{protocol}_p{p}_ms"].value for p in (50, 95, 99)]
+        percentiles = [figures[f"{protocol}_search_p{p}_ms"].value for p in (50, 95, 99)]
         assert percentiles == sorted(percentiles)
         assert percentiles[0] > 0
     assert figures["p99_ms"].low <= figures["p99_ms"].value <= figures["p99_ms"].high
-    assert figures["server_rerank_compute_ms"].value > 0
-    assert 0 <= figures["server_cache_hit_share"].value <= 1
     page = (reports / "load.html").read_text()
     assert page.count("<svg") >= 3
     assert "http://" not in page
@@ -59,25 +58,17 @@ def test_a_load_run_has_no_error_and_writes_its_report(repository, shop, tmp_pat
         assert {row["phase"] for row in csv.DictReader(stream)} == {"warm-up", "steady"}
 
 
-def test_a_load_run_with_errors_says_which_and_fails(repository, tmp_path):
-    (tmp_path / "q.txt").write_text("x" * 1000 + "\n")
-    reports = tmp_path / "reports"
-    options = ("--seconds", 2, "--warm-up", 0, "--rate", 10, "--users", 2, "--output", reports)
-    done = run("load", "--repository", repository, "--traffic", tmp_path / "q.txt", *options)
-    assert done.exit_code == 1
-    report = Report.read(reports / "load.json")
-    assert report.figures["errors_InvalidRequest"].value > 0
-    assert "InvalidRequest: query: got" in report.notes
-
-
 def test_requests_of_several_workers_come_together(server, shop, tmp_path):
-    load = Load(rate=12, seconds=2, warm_up=1, users=8, workers=2, protocol="grpc")
+    load = Load(rate=15, seconds=2, warm_up=0, users=8, workers=2, protocol="grpc")
     done = send(server, shop, load, tmp_path, tmp_path / "log")
     assert set(done.requests.protocol) == {"grpc"}
-    assert not done.requests.errors
     # 30 are expected; half of them would be one worker's.
     assert len(done.requests) > 18
-    assert done.counted["search/answered"] > 0
+    # A busy machine may not get all of them sent.
+    assert set(done.requests.errors) <= {"NotSent"}
+    figures = as_report(done).figures
+    assert figures["server_rerank_compute_ms"].value > 0
+    assert 0 <= figures["server_cache_hit_share"].value <= 1
 
 
 @pytest.fixture

@@ -135,11 +135,35 @@ class Delta:
 
     def nearest(
         self, vector: NDArray[np.float32], count: int, passing: NDArray[np.bool_] | None
-    ) -> NDArray[np.int64]:
-        """The ``count`` comparable passing slots nearest to ``vector`` [D]."""
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """The ``count`` comparable passing slots nearest to ``vector`` [D], and their cosine similarities."""
+        return self._nearest(self.vectors @ vector, count, passing)
+
+    def found(
+        self,
+        vector: NDArray[np.float32],
+        bm25: NDArray[np.float32],
+        count: int,
+        passing: NDArray[np.bool_] | None,
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """The ``count`` nearest and the ``count`` best-worded slots, ascending, with their similarities.
+
+        Args:
+            bm25: float32 [m].
+        """
+        closeness = self.vectors @ vector
+        chosen = np.zeros(len(self), bool)
+        chosen[self._nearest(closeness, count, passing)[0]] = True
+        chosen[LexicalIndex.best(bm25, count, passing)] = True
+        slots = np.flatnonzero(chosen)
+        return slots, closeness[slots]
+
+    def _nearest(
+        self, closeness: NDArray[np.float32], count: int, passing: NDArray[np.bool_] | None
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         slots = np.flatnonzero(self.comparable if passing is None else passing & self.comparable)
-        nearest: NDArray[np.int64] = slots[best((self.vectors @ vector)[slots], count)]
-        return nearest
+        slots = slots[best(closeness[slots], count)]
+        return slots, closeness[slots]
 
     def closeness(self, slots: NDArray[np.int64], vector: NDArray[np.float32]) -> NDArray[np.float32]:
         """Cosine similarity of ``vector`` [D] with each of ``slots``; 0 where one has none."""

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from endcap_rerank.index.build import Index
 from endcap_rerank.index.catalog import Columns
+from endcap_rerank.index.lexical import LexicalIndex
 from endcap_rerank.index.words import NUMBERS
 from endcap_rerank.product import Product
 
@@ -26,8 +27,8 @@ _SAME_VECTOR = 0.98
 """Cosine similarity from which a vector counts as that of the same text, encoded in another batch."""
 
 
-def numbers_of(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """The :data:`NUMBERS` of a product's decoded document."""
+def _numbers_of(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The numbers of a product's decoded document."""
     return {name: fields.get(name, absent) for name, absent in _ABSENT.items()}
 
 
@@ -66,7 +67,8 @@ class Layer:
         self.visible: NDArray[np.bool_] | None = None
         """Which rows are not hidden; None: all."""
         self._catalog = index.catalog.changeable()
-        self._numbers: dict[int, dict[str, Any]] = {}
+        self._numbers: dict[int, Mapping[str, Any]] = {}
+        """By row, the decoded document that has its numbers."""
         self._stored: Numbers | None = None
 
     def __len__(self) -> int:
@@ -105,9 +107,10 @@ class Layer:
     def product(self, row: int) -> Product:
         """The product of a row, as it is now."""
         product = self._catalog.product(row)
-        numbers = self._numbers.get(row)
-        if numbers is None and self._stored is not None:
-            numbers = self._stored.of(row)
+        fields = self._numbers.get(row)
+        if fields is not None:
+            return replace(product, **_numbers_of(fields))
+        numbers = None if self._stored is None else self._stored.of(row)
         return product if numbers is None else replace(product, **numbers)
 
     def is_same(self, row: int, texts: int, vector: NDArray[np.float32] | None) -> bool:
@@ -130,14 +133,18 @@ class Layer:
             self.visible = np.ones(len(self), bool)
         self.visible[row] = False
 
-    def renumber(self, row: int, numbers: dict[str, Any]) -> None:
-        """Show a row, with numbers of its own."""
+    def renumber(self, row: int, fields: Mapping[str, Any]) -> None:
+        """Show a row, with the numbers of a decoded document."""
         if self.visible is not None:
             self.visible[row] = True
-        self._numbers[row] = numbers
+        self._numbers[row] = fields
+        # One by one, since this is what most changes cost.
         columns = self.columns
-        for name, value in numbers.items():
-            getattr(columns, name)[row] = value
+        columns.price[row] = fields.get("price", math.nan)
+        columns.in_stock[row] = fields.get("in_stock", True)
+        columns.rating[row] = fields.get("rating", math.nan)
+        columns.review_count[row] = fields.get("review_count", 0)
+        columns.created_at[row] = fields.get("created_at", math.nan)
 
     def changed(self, hidden: NDArray[np.int32], numbers: Numbers) -> None:
         """Take in what is hidden and which numbers are others, before anything else changes."""
@@ -157,7 +164,7 @@ class Layer:
         known: dict[int, dict[str, Any]] = {}
         if self._stored is not None:
             known = {row: found for row in self._stored.rows.tolist() if (found := self._stored.of(row))}
-        known |= self._numbers
+        known |= {row: _numbers_of(fields) for row, fields in self._numbers.items()}
         rows = sorted(known)
         return Numbers(
             np.array(rows, np.int64),
@@ -181,11 +188,28 @@ class Layer:
 
     def nearest(
         self, vector: NDArray[np.float32], count: int, passing: NDArray[np.bool_] | None
-    ) -> NDArray[np.int64]:
-        """The ``count`` comparable passing rows nearest to ``vector`` [D]."""
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """The ``count`` comparable passing rows nearest to ``vector`` [D], and their cosine similarities."""
         if self.comparable is not None:
             passing = self.comparable if passing is None else passing & self.comparable
-        return self.index.dense.search(vector, count, passing)[0]
+        return self.index.dense.search(vector, count, passing)
+
+    def found(
+        self,
+        vector: NDArray[np.float32],
+        bm25: NDArray[np.float32],
+        count: int,
+        passing: NDArray[np.bool_] | None,
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """The ``count`` nearest and the ``count`` best-worded rows, ascending, with their similarities.
+
+        Args:
+            bm25: float32 [n].
+        """
+        near, closeness = self.nearest(vector, count, passing)
+        worded = LexicalIndex.best(bm25, count, passing)
+        rows, first = np.unique(np.concatenate([near, worded]), return_index=True)
+        return rows, np.concatenate([closeness, self.closeness(worded, vector)])[first]
 
     def closeness(self, rows: NDArray[np.int64], vector: NDArray[np.float32]) -> NDArray[np.float32]:
         """Cosine similarity of ``vector`` [D] with each of ``rows``; 0 where one has none."""

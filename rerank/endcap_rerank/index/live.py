@@ -193,9 +193,9 @@ class LiveIndex(LiveFilters):
         base, *others = self._passing(filters)
         rows, dense = self.index.dense.search(vector, count, base)
         for (first, part), allowed in zip(self._parts(), others, strict=True):
-            slots = part.nearest(vector, count, allowed)
+            slots, closeness = part.nearest(vector, count, allowed)
             rows = np.concatenate([rows, slots + first])
-            dense = np.concatenate([dense, part.closeness(slots, vector)])
+            dense = np.concatenate([dense, closeness])
         if others:
             order = best(dense, count)
             rows, dense = rows[order], dense[order]
@@ -244,11 +244,13 @@ class LiveIndex(LiveFilters):
         found = [(rows, dense, reading.scores[rows], np.ones(len(rows), bool))]
         for (first, part), passing in zip(self._parts(), asked.passing[1:], strict=True):
             bm25 = part.scores(reading.terms)
-            slots = np.union1d(part.nearest(vector, count, passing), LexicalIndex.best(bm25, count, passing))
-            if len(named):
-                slots = np.union1d(slots, named[(named >= first) & (named < first + len(part))] - first)
+            slots, closeness = part.found(vector, bm25, count, passing)
+            others = named[(named >= first) & (named < first + len(part))] - first
+            if len(others):
+                slots = np.union1d(slots, others)
+                closeness = part.closeness(slots, vector)
             comparable = np.ones(len(slots), bool) if part.comparable is None else part.comparable[slots]
-            found.append((slots + first, part.closeness(slots, vector), bm25[slots], comparable))
+            found.append((slots + first, closeness, bm25[slots], comparable))
         rows, dense, lexical, compares = (np.concatenate(each) for each in zip(*found, strict=True))
         fused = fuse(
             rows,

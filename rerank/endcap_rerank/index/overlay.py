@@ -11,7 +11,7 @@ from endcap_rerank.catalog_store import Change
 from endcap_rerank.index.build import Index
 from endcap_rerank.index.catalog import popularity_of
 from endcap_rerank.index.delta import Delta
-from endcap_rerank.index.layer import Layer, numbers_of
+from endcap_rerank.index.layer import Layer
 from endcap_rerank.index.segments import Segment
 from endcap_rerank.index.vocabulary import CategoryTree, Vocabulary
 from endcap_rerank.index.words import Words, texts_digest
@@ -101,7 +101,7 @@ class Overlay:
                 if not layer.shows(row):
                     self._hide(change.id)
                     self.delta.remove(change.id)
-                layer.renumber(row, numbers_of(change.fields))
+                layer.renumber(row, change.fields)
                 return
         if product is None:
             product = Product(**change.fields)

@@ -66,9 +66,7 @@ def photograph(url: str, directory: Path, language: str, shopper: str) -> list[P
             page.screenshot(path=file, full_page=size is WIDE)
             with Image.open(file) as taken:
                 # A third of the bytes; small spots of colour, such as a lamp, keep theirs.
-                small = taken.convert("RGB").quantize(
-                    method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE
-                )
+                small = taken.convert("RGB").quantize(kmeans=1, dither=Image.Dither.NONE)
             small.save(file, optimize=True)
             made.append(file)
         browser.close()

@@ -16,6 +16,7 @@ from endcap_export.progress import Progress, silent
 from endcap_export.shop import Shop, texts_of
 from endcap_export.trained import TrainedEncoder
 from endcap_rerank.errors import EndcapError, InvalidInputError
+from endcap_rerank.learned import LearnedRelevance
 
 from benchmarks.encoder import ROUND
 from benchmarks.quality_forms import Answers, form_figures
@@ -30,6 +31,7 @@ from benchmarks.quality_parts import (
     student_part,
     trained_part,
 )
+from benchmarks.quality_ranking import half_encoder, learned_with
 from endcap.evaluation_report import figure, figures
 from endcap.reports import Figure, Report
 
@@ -174,12 +176,35 @@ class _Run:
             return
         shop = self._shops["joint"]
         questions = EvaluationSet(shop.held_tags, shop.tags, shop.held_judgments, shop.products)
-        run = evaluate(open_model(encoder.path), questions, kept=self._vectors, progress=self._progress)
+        run = evaluate(
+            open_model(encoder.path),
+            questions,
+            kept=self._vectors,
+            learned=self._learned_relevance(),
+            progress=self._progress,
+        )
         measured = figures(run)
         self._found.update({name: measured[own] for name, own in _OF_JOINT.items() if own in measured})
         self._notes += run.missing
         if run.tagged is not None and run.ranked is not None:
             self._joint = Answers(run.tagged.clean, run.ranked.values(MODEL, "ndcg10"))
+
+    def _learned_relevance(self) -> LearnedRelevance | None:
+        """Relevance as a release would learn it; None, with a note, where the default is served."""
+        try:
+            half = half_encoder(
+                self._data, self._folder, configs=self._configs, train=self._train, progress=self._progress
+            )
+            found = learned_with(half, self._data, vectors=self._vectors, progress=self._progress)
+        except EndcapError as error:
+            self._notes.append(f"The hybrid has the default weights: {error}.")
+            return None
+        self._found["half_training_seconds"] = Figure(seconds(half), "s")
+        self._notes.append(
+            "The hybrid's relevance is learned by endcap_export.ranking from the half of the training "
+            f"queries that an encoder of its own was not trained on, none of dev: {found.why}."
+        )
+        return found.relevance
 
     def _joint_answers(self) -> Answers | None:
         """Of the joint encoder, without the whole catalogue where that was not asked for."""

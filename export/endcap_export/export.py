@@ -12,6 +12,7 @@ import onnx
 import torch
 from endcap_rerank.release import Release, TextSettings
 from endcap_rerank.tokenizer import QueryTokenizer, Tokens
+from endcap_rerank.weights import LEARNED
 
 from endcap_export.encoder import OnnxEncoder, encode_texts
 from endcap_export.evaluate import ranking_scores, tag_scores
@@ -23,6 +24,7 @@ from endcap_export.parity import check_parity
 from endcap_export.plan import check_plan, plan_parity
 from endcap_export.progress import Progress, silent
 from endcap_export.quantize import quantize
+from endcap_export.ranking import learn_from_held
 from endcap_export.registry import default_templates
 from endcap_export.release import TENSORRT, write_release
 from endcap_export.shop import Shop, texts_of
@@ -115,12 +117,18 @@ def export_release(
             OnnxEncoder(encoders["int8"]), tokenizer.encode_products, products, progress=count
         )
         timed.seconds["encode"] = round(time.perf_counter() - started, 2)
+        held = HeldSet.of(shop.held_tags, shop.held_judgments)
+        ranking = timed(
+            "ranking",
+            lambda: learn_from_held(shop, held, embeddings, OnnxEncoder(encoders["int8"]), tokenizer),
+        )
         record = {
             **trained.record,
             "parity": parity.as_mapping(),
             "quantization": method,
             **({} if parity_of_plan is None else {"plan_cosine": parity_of_plan}),
             "metrics": metrics,
+            "ranking": {**ranking.record, "why": ranking.why},
             "seconds": timed.seconds,
         }
         return timed(
@@ -133,8 +141,9 @@ def export_release(
                 text=trained.text,
                 products=shop.products,
                 embeddings=embeddings,
+                ranking=None if ranking.document is None else {LEARNED: ranking.document},
                 record=record,
-                held=HeldSet.of(shop.held_tags, shop.held_judgments),
+                held=held,
             ),
         )
 

@@ -1,9 +1,8 @@
 """Learning how relevant a product is to a query, from judgments: LambdaMART, kept only where it helps.
 
-It learns from the judged products of each query, and orders them better than it finds others: what nobody
-judged it never met. So it gets as large a share of the relevance as leaves recall over the catalogue.
-(Retrieved products that nobody judged, told to it as the worst, made the order of the judged ones worse than
-that of the default, on Home Depot.)
+It learns from the judged products of each query. What nobody judged it never met, so it orders the upper
+part of a list alone (``learned.RERANKED``). Retrieved products that nobody judged, told to it as the worst,
+made the order of the judged ones worse than that of the default, on Home Depot.
 
 The queries must be new to the encoder. Those that it was trained on have their right products nearer than
 any shopper's query will, and what is learned from them trusts vectors too much.
@@ -20,13 +19,17 @@ import numpy.typing as npt
 from endcap_rerank.errors import EndcapError
 from endcap_rerank.features import QUERY_FEATURES, Asked
 from endcap_rerank.index import LiveIndex
-from endcap_rerank.learned import FORMAT, LearnedRelevance
+from endcap_rerank.learned import FORMAT, LearnedRelevance, reranked
 from endcap_rerank.settings import Settings
+from endcap_rerank.tokenizer import QueryTokenizer
 
+from endcap_export.encoder import OnnxEncoder, encode_texts
 from endcap_export.evaluate import bootstrap
-from endcap_export.evaluate.ranking import FEWEST_JUDGED, JudgedQuery, measure, ndcg
-from endcap_export.evaluate.systems import as_served, judged_scores
+from endcap_export.evaluate.ranking import FEWEST_JUDGED, JudgedQuery, judged_queries, ndcg
+from endcap_export.evaluate.systems import indexed, judged_scores
+from endcap_export.held import HeldSet
 from endcap_export.progress import Progress, silent
+from endcap_export.shop import Shop
 from endcap_export.tree_tables import tables_of
 
 FEWEST_QUERIES = 200
@@ -35,12 +38,6 @@ FEWEST_QUERIES = 200
 FOLDS = 5
 ROUNDS = (25, 50, 100, 150)
 """Numbers of trees, of which cross-validation takes the best."""
-
-SHARES = (1.0, 0.75, 0.5)
-"""Shares of the learned part, of which the first is taken that costs at most RECALL_LOSS of recall@100."""
-RECALL_LOSS = 0.01
-RECALL_QUERIES = 400
-"""Queries on which that is measured."""
 
 _SETTINGS: dict[str, Any] = {
     "objective": "lambdarank",
@@ -74,6 +71,7 @@ class Examples:
         features: float32 [rows, QUERY_FEATURES].
         labels: int64 [rows], the gain of each product in steps.
         default: float64 [rows], what the default ranking says.
+        reached: bool [rows], whether the product is among those that are ranked anew.
         gains: float64 [rows].
         sizes: int64 [queries], rows of each.
     """
@@ -81,8 +79,13 @@ class Examples:
     features: Floats = field(repr=False)
     labels: npt.NDArray[np.int64] = field(repr=False)
     default: Doubles = field(repr=False)
+    reached: npt.NDArray[np.bool_] = field(repr=False)
     gains: Doubles = field(repr=False)
     sizes: npt.NDArray[np.int64] = field(repr=False)
+
+    def served(self, scores: Doubles) -> Doubles:
+        """Scores whose order is that of the server: what is ranked anew, then the others as by default."""
+        return np.where(self.reached, scores - scores.min() + self.default.max() + 1.0, self.default)
 
     def ndcg(self, scores: npt.NDArray[np.floating]) -> Doubles:
         """nDCG@10 over the judged products of each query; NaN where their order says nothing."""
@@ -138,8 +141,7 @@ def learn_ranking(
     """
     telling = [at for at, query in enumerate(queries) if query.counts_for_order]
     if len(telling) < FEWEST_QUERIES:
-        why = f"{len(telling)} queries have an order to learn from; {FEWEST_QUERIES} are needed"
-        return Learned(None, {"queries": len(telling)}, why)
+        return Learned(None, {"queries": len(telling)}, _too_few(len(telling)))
     try:
         import lightgbm
     except ImportError:
@@ -171,7 +173,7 @@ def learn_ranking(
         booster = fit(~held, ROUNDS[-1])
         for rounds in ROUNDS:
             scores[rounds][held] = booster.predict(examples.features[held], num_iteration=rounds)
-    measured = {rounds: examples.ndcg(values) for rounds, values in scores.items()}
+    measured = {rounds: examples.ndcg(examples.served(values)) for rounds, values in scores.items()}
     rounds = max(measured, key=lambda number: float(np.nanmean(measured[number])))
     default, ours = examples.ndcg(examples.default), measured[rounds]
     gain = bootstrap.loss(ours[~np.isnan(ours)], default[~np.isnan(default)])
@@ -191,26 +193,39 @@ def learn_ranking(
     booster = fit(np.ones(len(of_row), bool), rounds)
     progress("learn", FOLDS + 1, FOLDS + 1)
     cuts, tables = tables_of(booster.dump_model(), list(QUERY_FEATURES))
-    document = {"format": FORMAT, "cuts": cuts, "tables": tables, "share": 1.0, "record": record}
-    few = np.random.default_rng(seed).permutation(len(queries))[:RECALL_QUERIES]
-    before = _recall(index, [queries[at] for at in few], vectors[few], None)
-    for share in SHARES:
-        document["share"] = share
-        after = _recall(
-            index, [queries[at] for at in few], vectors[few], LearnedRelevance.from_mapping(document)
-        )
-        record["share"], record["recall100"], record["recall100_default"] = share, after, before
-        if after >= before - RECALL_LOSS:
-            return Learned(document, record, told)
-    return Learned(None, record, f"{told}, but recall@100 {after} after {before}: the default stays")
+    return Learned({"format": FORMAT, "cuts": cuts, "tables": tables, "record": record}, record, told)
 
 
-def _recall(
-    index: LiveIndex, queries: Sequence[JudgedQuery], vectors: Floats, learned: LearnedRelevance | None
-) -> float:
-    texts = [query.query for query in queries]
-    values = measure(queries, as_served(index, texts, vectors, queries, learned))["recall100"]
-    return 1.0 if np.isnan(values).all() else round(float(np.nanmean(values)), 4)
+def learn_from_held(
+    shop: Shop,
+    kept: HeldSet,
+    embeddings: Floats,
+    encoder: OnnxEncoder,
+    tokenizer: QueryTokenizer,
+    *,
+    progress: Progress = silent,
+) -> Learned:
+    """Learn from the held-out judgments of a shop that no comparison of releases needs.
+
+    Args:
+        kept: queries that releases are compared on; they are left out.
+        embeddings: float32 [products, D] of the shop's products, by ``encoder``.
+
+    Raises:
+        EndcapError: LightGBM is not installed.
+    """
+    place = {product.id: row for row, product in enumerate(shop.products)}
+    free = [one for one in shop.held_judgments if one.query not in kept.judged]
+    queries = [one for one in judged_queries(free, place.get) if one.counts_for_order]
+    if len(queries) < FEWEST_QUERIES:
+        return Learned(None, {"queries": len(queries)}, _too_few(len(queries)))
+    vectors = encode_texts(encoder, tokenizer.encode, [query.query for query in queries])
+    with indexed(shop.products, embeddings) as index:
+        return learn_ranking(index, queries, vectors, progress=progress)
+
+
+def _too_few(queries: int) -> str:
+    return f"{queries} queries have an order to learn from; {FEWEST_QUERIES} are needed"
 
 
 def _examples(
@@ -220,7 +235,7 @@ def _examples(
     progress: Progress,
 ) -> Examples:
     most = max(float(query.gains.max(initial=0.0)) for query in queries) or 1.0
-    features, gains, default, sizes = [], [], [], []
+    features, gains, default, reached, sizes = [], [], [], [], []
     for done, (query, vector) in enumerate(zip(queries, vectors, strict=True)):
         if done % 100 == 0:
             progress("features", done, len(queries))
@@ -230,6 +245,7 @@ def _examples(
         features.append(asked.features(query.rows, scores.dense, scores.lexical, index).T)
         gains.append(query.gains)
         default.append(scores.fused)
+        reached.append(np.isin(query.rows, found.rows[reranked(found)]))
         sizes.append(len(query.rows))
     progress("features", len(queries), len(queries))
     every = np.concatenate(gains)
@@ -237,6 +253,7 @@ def _examples(
         np.concatenate(features),
         np.round(every / most * _LEVELS).astype(np.int64),
         np.concatenate(default),
+        np.concatenate(reached),
         every,
         np.array(sizes, np.int64),
     )

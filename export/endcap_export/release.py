@@ -51,6 +51,7 @@ _LIBRARIES = (
     "transformers",
     "accelerate",
     "peft",
+    "lightgbm",
     "tensorrt-rtx",
 )
 

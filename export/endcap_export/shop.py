@@ -22,7 +22,7 @@ HELD_SHARE = 0.1
 """Share of the queries that are held out for evaluation where the shop names none."""
 
 _HELD = ("dev", "valid", "validation", "held")
-_MOST_HELD = 500
+_MOST_HELD = 2000
 
 
 @dataclass(frozen=True)

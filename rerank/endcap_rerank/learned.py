@@ -26,6 +26,9 @@ from endcap_rerank.weights import LEARNED
 
 FORMAT = 1
 
+RERANKED = 100
+"""Candidates whose relevance is the learned one."""
+
 Floats = npt.NDArray[np.float32]
 
 
@@ -34,9 +37,9 @@ class Relevance:
     """Relevance of candidates.
 
     Attributes:
-        values: float32 [n] in [0, 1], a share of the range within the request.
+        values: float32 [n] in [0, 1].
         names: of the features that have a say.
-        parts: float32 [parts, n], summing to ``values``; ``base`` is what all candidates have.
+        parts: float32 [parts, n], summing to ``values``: of features, ``base`` that all have, ``fused``.
     """
 
     values: Floats
@@ -59,12 +62,10 @@ class LearnedRelevance:
 
     Attributes:
         names: of the features that have a say.
-        share: of the learned part in the relevance; the fused score of retrieval has the rest.
         record: how it was learnt.
     """
 
     names: tuple[str, ...]
-    share: float
     record: Mapping[str, Any] = field(repr=False)
     _columns: npt.NDArray[np.int64] = field(repr=False)
     _cuts: tuple[npt.NDArray[np.float64], ...] = field(repr=False)
@@ -98,7 +99,7 @@ class LearnedRelevance:
 
     @classmethod
     def from_mapping(cls, document: Mapping[str, Any]) -> LearnedRelevance:
-        """Lay out ``{"format", "cuts": {feature: numbers}, "tables": [{"features", "values"}], "share"}``.
+        """Lay out ``{"format", "cuts": {feature: numbers}, "tables": [{"features", "values"}], "record"}``.
 
         A table of features a and b has (cuts of a + 1) rows of (cuts of b + 1) values; of one feature a, one
         row. A feature's value x lies in the bin that counts the cuts below x.
@@ -138,19 +139,15 @@ class LearnedRelevance:
                 pieces.append(values.ravel())
                 for name in asked:
                     shares[names.index(name), at] += 1.0 / len(asked)
-            share = float(document["share"])
-            if not 0.0 < share <= 1.0:
-                raise ReleaseError(f"{LEARNED}.share: got {share}; above 0, at most 1 is expected")
             record = dict(document.get("record") or {})
         except (KeyError, TypeError, ValueError) as error:
-            raise ReleaseError(f"{LEARNED}: {error!r}; cuts, tables and share are expected") from error
+            raise ReleaseError(f"{LEARNED}: {error!r}; cuts and tables are expected") from error
         if not pieces:
             raise ReleaseError(f"{LEARNED}.tables: at least one is expected")
         offsets = np.cumsum([0, *(len(piece) for piece in pieces[:-1])])
         first, second = np.array(places, np.int64).T
         return cls(
             names,
-            share,
             record,
             np.array([known.index(name) for name in names], np.int64),
             tuple(cuts.values()),
@@ -180,32 +177,34 @@ class LearnedRelevance:
         return contributions
 
     def relevance(self, query: str, found: Candidates, index: LiveIndex) -> Relevance:
-        """The relevance of a query's candidates."""
-        features = Asked.of(query, found).features(found.rows, found.dense, found.lexical, index)
-        return self.scaled(self.contributions(features), found.fused, found.named)
+        """The relevance of a query's candidates, which come best fused score first.
 
-    def scaled(
-        self, contributions: Floats, fused: Floats, named: npt.NDArray[np.bool_] | None = None
-    ) -> Relevance:
-        """Contributions [names, n] as shares of the range that their sums have, beside the fused score [n].
-
-        Products that the query names by id or model number share the upper half of [0, 1], as in ``fuse``.
+        The first RERANKED are spread anew over the range that their fused scores have; the others, and
+        products that the query names by id or model number, keep their fused score. What was judged are
+        products that a search had found: of what lies far down a list nothing was learned.
         """
-        sums = contributions.sum(axis=0)
-        if not len(sums):
-            return Relevance(sums, (), np.zeros((0, 0), np.float32))
-        low, high = sums.min(), sums.max()
-        share = np.float32(self.share if named is None else self.share / 2.0)
-        scale = share / (high - low) if high > low else np.float32(0.0)
-        base = -low * scale if high > low else share
-        parts = [contributions * scale, np.full((1, len(sums)), base, np.float32)]
-        names = (*self.names, "base")
-        if self.share < 1.0:
-            parts.append(np.float32(1.0 - self.share) * fused[None])
-            names = (*names, "fused")
-        if named is not None:
-            parts.append(share * named[None].astype(np.float32))
-            names = (*names, "named")
-        table = np.concatenate(parts)
-        values: Floats = table.sum(axis=0)
-        return Relevance(values, names, table)
+        chosen = reranked(found)
+        fused = found.fused[chosen]
+        features = Asked.of(query, found).features(
+            found.rows[chosen], found.dense[chosen], found.lexical[chosen], index
+        )
+        contributions = self.contributions(features)
+        parts = np.zeros((len(self.names) + 2, len(found)), np.float32)
+        parts[-1] = found.fused
+        if len(chosen):
+            sums = contributions.sum(axis=0)
+            low, high = sums.min(), sums.max()
+            lowest = fused.min()
+            scale = (fused.max() - lowest) / (high - low) if high > low else np.float32(0.0)
+            parts[:-2, chosen] = contributions * scale
+            parts[-2, chosen] = lowest - low * scale
+            parts[-1, chosen] = 0.0
+        values: Floats = parts.sum(axis=0)
+        return Relevance(values, (*self.names, "base", "fused"), parts)
+
+
+def reranked(found: Candidates) -> npt.NDArray[np.int64]:
+    """Places of the candidates whose relevance is learned: the first RERANKED that are not named."""
+    if found.named is None:
+        return np.arange(min(RERANKED, len(found)))
+    return np.flatnonzero(~found.named)[:RERANKED]

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from endcap_rerank.errors import ReleaseError
 from endcap_rerank.features import QUERY_FEATURES, Asked
+from endcap_rerank.index import Candidates
 from endcap_rerank.learned import LearnedRelevance
 from endcap_rerank.ranker import Ranker
 from endcap_rerank.release import RANKING
@@ -19,9 +20,7 @@ DOCUMENT = {
         {"features": ["coverage", "dense"], "values": [[0.0, 0.5, 1.0], [2.0, 4.0, 8.0]]},
         {"features": ["length"], "values": [0.25, -0.25]},
     ],
-    "share": 1.0,
 }
-FUSED = np.array([1.0, 0.0, 0.5], np.float32)
 
 
 def features(**given: list[float]) -> np.ndarray:
@@ -42,21 +41,26 @@ def test_tables_are_looked_up_by_the_cuts_below_a_value():
     assert found[:, 1].tolist() == [2.0, 2.0, -0.25]  # a pair's value is shared by both features
 
 
-def test_relevance_spans_the_request_and_named_products_lead():
-    learned = LearnedRelevance.from_mapping(DOCUMENT)
-    table = features(dense=[0.0, 0.9, 0.3], coverage=[0.0, 1.0, 1.0], length=[0.0, 0.0, 2.0])
-    found = learned.scaled(learned.contributions(table), FUSED)
-    assert found.values == pytest.approx([0.0, 1.0, 3.5 / 8.0])
-    named = learned.scaled(learned.contributions(table), FUSED, np.array([True, False, False]))
-    assert named.values == pytest.approx([0.5, 0.5, 3.5 / 16.0])
-    mixed = LearnedRelevance.from_mapping({**DOCUMENT, "share": 0.75}).scaled(
-        learned.contributions(table), FUSED
-    )
-    assert mixed.values == pytest.approx([0.25, 0.75, 0.75 * 3.5 / 8.0 + 0.125])
-    for one in (found, named, mixed):
-        assert one.parts.sum(axis=0) == pytest.approx(one.values, abs=1e-6)
-    alike = learned.scaled(learned.contributions(features(dense=[0.1, 0.1])), FUSED[:2])
-    assert alike.values.tolist() == [1.0, 1.0]
+def test_the_first_hundred_are_spread_anew_and_the_others_stay(ranker):
+    vector = search_request("acme lamp").embedding
+    found = ranker.index.retrieve("acme lamp", vector, count=200)
+    told = ranker.learned.relevance("acme lamp", found, ranker.index)
+    assert told.parts.sum(axis=0) == pytest.approx(told.values, abs=1e-6)
+    assert told.values[:100].max() == pytest.approx(found.fused[0], abs=1e-6)
+    assert told.values[:100].min() == pytest.approx(found.fused[99], abs=1e-6)
+    assert told.values[100:].tolist() == found.fused[100:].tolist()
+    assert np.argsort(-told.values[:100]).tolist() != list(range(100))
+    named = np.zeros(200, bool)
+    named[[0, 7]] = True
+    told = ranker.learned.relevance("acme lamp", replace(found, named=named), ranker.index)
+    assert told.values[named].tolist() == found.fused[named].tolist()
+    assert told.values[102:].tolist() == found.fused[102:].tolist()
+
+
+def test_nothing_found_has_no_relevance(ranker):
+    nothing = np.zeros(0, np.float32)
+    found = Candidates(np.zeros(0, np.int64), nothing, nothing, nothing)
+    assert len(ranker.learned.relevance("lamp", found, ranker.index).values) == 0
 
 
 def broken(change) -> dict:
@@ -74,9 +78,8 @@ def broken(change) -> dict:
         (lambda one: one["tables"][0].update(features=["words"]), r"learned\.tables\.0"),
         (lambda one: one["tables"][1].update(values=[0.25]), r"learned\.tables\.1: got \(1,\); \(2,\)"),
         (lambda one: one["tables"][1].update(values=[0.25, float("nan")]), r"learned\.tables\.1"),
-        (lambda one: one.update(share=0.0), r"learned\.share: got 0.0; above 0"),
         (lambda one: one.update(tables=[]), r"learned\.tables"),
-        (lambda one: one.pop("cuts"), r"cuts, tables and share"),
+        (lambda one: one.pop("cuts"), r"cuts and tables"),
     ],
 )
 def test_a_document_that_cannot_be_used_says_which_part(change, said):
@@ -101,10 +104,10 @@ def test_a_release_ranks_by_what_was_learned(ranker):
         assert sum(explanation["terms"].values()) == pytest.approx(score, abs=1e-5)
         relevance = explanation["terms"].get("relevance", 0.0)
         assert sum(explanation["relevance"].values()) == pytest.approx(relevance, abs=1e-5)
-        assert set(explanation["relevance"]) <= {*DOCUMENT["cuts"], "base"}
+        assert set(explanation["relevance"]) <= {*DOCUMENT["cuts"], "base", "fused"}
     found = ranker.index.retrieve("acme lamp", request.embedding, count=200)
-    both = [ranker.index.product(int(row)).title.casefold() for row in found.rows]
-    values = ranker.learned.relevance("acme lamp", found, ranker.index).values
+    both = [ranker.index.product(int(row)).title.casefold() for row in found.rows[:100]]
+    values = ranker.learned.relevance("acme lamp", found, ranker.index).values[:100]
     words = np.array([("acme" in title) + ("lamp" in title.split()) for title in both])
     assert values[words == 2].min() > values[words == 0].max()
 

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from endcap_rerank.errors import EndcapError
 from endcap_rerank.index import Index, LiveIndex
+from endcap_rerank.learned import LearnedRelevance
 from endcap_rerank.product import Product
 
 from endcap_export.augment import one_typo, one_typo_tagged
@@ -112,7 +113,12 @@ class Evaluation:
 
 
 def evaluate(
-    model: Model, data: EvaluationSet, *, kept: Path | None = VECTORS, progress: Progress = silent
+    model: Model,
+    data: EvaluationSet,
+    *,
+    kept: Path | None = VECTORS,
+    learned: LearnedRelevance | None = None,
+    progress: Progress = silent,
 ) -> Evaluation:
     """Evaluate a model on what there is.
 
@@ -120,11 +126,14 @@ def evaluate(
         model: what ``open_model`` opened.
         data: what to evaluate on.
         kept: folder where vectors are kept between evaluations; None keeps none.
+        learned: relevance with which the hybrid is served; that of the model's release where None is given.
         progress: told of the stages ``tags``, ``catalogue``, ``untuned``, ``index`` and ``ranking``.
 
     Raises:
         EndcapError: there is nothing to evaluate.
     """
+    if learned is None and model.release is not None:
+        learned = LearnedRelevance.read(model.release.ranking)
     missing: list[str] = []
     watch = _Watch(progress)
     tagged = ranked = None
@@ -150,7 +159,7 @@ def evaluate(
             if not queries:
                 missing.append("Ranking: no judged product is in the catalogue.")
             else:
-                ranked = _ranked(model, index, queries, kept, watch, missing)
+                ranked = _ranked(model, index, queries, kept, learned, watch, missing)
     if tagged is None and ranked is None:
         raise EndcapError("nothing to evaluate: " + " ".join(missing))
     return Evaluation(model, tagged, ranked, tuple(missing), tuple(data.warnings), watch.seconds)
@@ -199,6 +208,7 @@ def _ranked(
     index: LiveIndex,
     queries: Sequence[JudgedQuery],
     kept: Path | None,
+    learned: LearnedRelevance | None,
     watch: _Watch,
     missing: list[str],
 ) -> RankingEvaluation:
@@ -215,7 +225,7 @@ def _ranked(
             answers: dict[str, Iterator[Answer]] = {
                 MODEL: systems.by_vectors(vectors, mine, queries),
                 BM25: systems.by_words(index, asked, queries),
-                HYBRID: systems.as_served(index, asked, mine, queries),
+                HYBRID: systems.as_served(index, asked, mine, queries, learned),
             }
             if beside is not None:
                 other, theirs = beside

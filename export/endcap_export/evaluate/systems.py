@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from endcap_rerank.features import Asked
 from endcap_rerank.index import LEXICAL_WEIGHT, Candidates, Index, LiveIndex, build_index
 from endcap_rerank.index.codes import codes_in
 from endcap_rerank.index.fusion import FEEDBACK_PRODUCTS, redirected
@@ -85,26 +84,14 @@ def learned_order(
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
     """The retrieved rows by learned relevance, best first, and the relevance of those of ``scores``.
 
-    That of products that were not retrieved is on the scale of those that were.
+    Products that were not retrieved have their fused score.
     """
-    asked = Asked.of(text, retrieved)
-    every = learned.contributions(
-        np.concatenate(
-            [
-                asked.features(retrieved.rows, retrieved.dense, retrieved.lexical, index),
-                asked.features(scores.rows, scores.dense, scores.lexical, index),
-            ],
-            axis=1,
-        )
-    )
-    count = len(retrieved)
-    served = learned.scaled(every[:, :count], retrieved.fused, retrieved.named).values
-    sums = every.sum(axis=0).astype(np.float64)
-    low, high = sums[:count].min(), sums[:count].max()
-    told = (sums[count:] - low) / ((high - low) or 1.0)
-    if scores.named is not None:
-        told = (told + scores.named) / 2.0
-    judged = (1.0 - learned.share) * scores.fused + learned.share * told
+    served = learned.relevance(text, retrieved, index).values
+    place = {row: at for at, row in enumerate(retrieved.rows.tolist())}
+    judged = scores.fused.copy()
+    for at, row in enumerate(scores.rows.tolist()):
+        if row in place:
+            judged[at] = served[place[row]]
     return retrieved.rows[np.argsort(-served, kind="stable")], judged
 
 
@@ -116,14 +103,12 @@ class Scores:
         rows: int64 [n].
         dense, lexical: float32 [n], as retrieval computes them.
         fused: float64 [n], those that were not retrieved by the minimum and maximum of the request.
-        named: bool [n], which of them the query names; None where it names none.
     """
 
     rows: npt.NDArray[np.int64]
     dense: Floats
     lexical: Floats
     fused: npt.NDArray[np.float64]
-    named: npt.NDArray[np.bool_] | None
 
 
 def fused_scores(
@@ -152,13 +137,10 @@ def judged_scores(
         scores = scores / 2  # those that are not named share the lower half
     place = {row: at for at, row in enumerate(retrieved.rows.tolist())}
     fused = np.asarray(scores, np.float64)
-    named = None if retrieved.named is None else np.zeros(len(rows), bool)
     for at, row in enumerate(rows.tolist()):
         if row in place:
             fused[at] = retrieved.fused[place[row]]
-            if named is not None and retrieved.named is not None:
-                named[at] = retrieved.named[place[row]]
-    return Scores(rows, dense, lexical, fused, named)
+    return Scores(rows, dense, lexical, fused)
 
 
 def _names_a_product(index: LiveIndex, text: str) -> bool:

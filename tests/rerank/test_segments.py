@@ -171,6 +171,16 @@ def test_nothing_new_writes_nothing(index, store, folder):
     assert compact(index, store, folder) is None
 
 
+def test_segments_of_releases_that_are_gone_go_too(store, tmp_path):
+    live = small_index(tmp_path / "releases" / "release-2" / "index")
+    (tmp_path / "releases" / "release-1").mkdir()
+    for name in ("release-0", "release-1"):
+        (tmp_path / "segments" / name).mkdir(parents=True)
+    change(store)
+    compact(live, store, SegmentFolder(tmp_path, "release-2"))
+    assert {each.name for each in (tmp_path / "segments").iterdir()} == {"release-1", "release-2"}
+
+
 def test_one_process_at_a_time_writes(index, store, folder):
     change(store)
     with folder.locked() as mine:

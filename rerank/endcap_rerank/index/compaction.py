@@ -51,7 +51,19 @@ def compact(index: Index, store: CatalogStore, folder: SegmentFolder) -> Path | 
         serves = segment is not None and segment.directory.name == folder.current()
         if overlay.seq == (0 if segment is None else segment.seq) and (serves or segment is None):
             return None
-        return folder.write(contents(overlay), overlay.seq, index)
+        written = folder.write(contents(overlay), overlay.seq, index)
+        _remove_gone(index, folder)
+        return written
+
+
+def _remove_gone(index: Index, folder: SegmentFolder) -> None:
+    """Remove the segments of releases that lie no longer beside this one."""
+    release = index.directory.resolve().parent
+    if release.name != folder.path.name:
+        return  # an index that is no release's
+    for other in folder.path.parent.iterdir():
+        if not (release.parent / other.name).exists():
+            shutil.rmtree(other, ignore_errors=True)
 
 
 def contents(overlay: Overlay) -> Contents:

@@ -11,14 +11,13 @@ from pathlib import Path
 
 import numpy as np
 import psutil
-from endcap_rerank.admin_key import made_admin_key
 from tritonclient.grpc import service_pb2
 
+from benchmarks import triton_metrics
 from benchmarks.peers.grpc_load import GrpcLoad
 from benchmarks.peers.http_load import HttpLoad
 from benchmarks.peers.pipeline import DIVERSITY, K
 from benchmarks.peers.processes import ProcessTree
-from benchmarks.server_statistics import Statistics
 from endcap.launcher import Server
 
 CACHE_MIB = 64
@@ -33,12 +32,11 @@ class Running:
     http: HttpLoad
     grpc: GrpcLoad
     tree: ProcessTree
-    key: str
     state: Path
 
-    def cache_hits(self) -> float:
-        """Answers that the response cache gave so far."""
-        return float(Statistics(self.server.grpc_url, self.server.metrics_url, self.key).cache_hits)
+    def counted(self) -> triton_metrics.Reading:
+        """What Triton counted so far."""
+        return triton_metrics.read(self.server.metrics_url)
 
 
 @contextlib.contextmanager
@@ -56,7 +54,7 @@ def running(repository: Path, *, cache: bool) -> Iterator[Running]:
         grpc = GrpcLoad(server.grpc_url)
         try:
             tree = ProcessTree(psutil.Process(server.pid))
-            yield Running(server, http, grpc, tree, made_admin_key(repository), Path(state))
+            yield Running(server, http, grpc, tree, Path(state))
         finally:
             http.close()
             grpc.close()

@@ -15,6 +15,7 @@ from endcap_rerank.errors import EndcapError
 from endcap_rerank.release import Release
 from endcap_rerank.settings import Settings
 
+from benchmarks import triton_metrics
 from benchmarks.peers import agreement, assets, endcap_side, environment, running
 from benchmarks.peers.figures import ENDCAP, GRPC, Measured, figures
 from benchmarks.peers.http_load import HttpLoad
@@ -51,6 +52,18 @@ class Run:
     memory: dict[str, float] = field(default_factory=dict)
     parts: dict[str, list[float]] = field(default_factory=dict)
     hits: list[float] = field(default_factory=list)
+    expected: dict[str, agreement.Expected] = field(default_factory=dict)
+
+    @property
+    def checked(self) -> Sequence[str]:
+        """The queries on which answers are held against each other."""
+        return self.queries[-self.plan.checked :]
+
+    def wanted(self, encoder: str) -> agreement.Expected:
+        """What is expected of those who encode by ``onnx`` or ``torch``."""
+        if encoder not in self.expected:
+            self.expected[encoder] = agreement.expected(self.release, encoder, self.checked)
+        return self.expected[encoder]
 
     def leave_out(self, name: str, why: str) -> None:
         """Note that a system is not measured (any more)."""
@@ -116,15 +129,14 @@ def _usable(run: Run, peers: Sequence[Peer]) -> list[Peer]:
     missing = environment.missing(run.binaries, [peer.package for peer in peers])
     for peer in peers:
         if peer.package in missing:
-            run.leave_out(peer.name, f"{peer.package} cannot be imported ({missing[peer.package]})")
+            run.leave_out(peer.name, f"{peer.package} could not be installed")
     return [peer for peer in peers if peer.package not in missing]
 
 
 def _check_endcap(run: Run, repository: Path, precision: str) -> None:
     run.told("Endcap's answers")
-    queries = run.queries[-run.plan.checked :]
-    wanted = agreement.expected(run.release, "onnx", queries)
-    run.agreed[ENDCAP] = agreement.endcap_agreement(run.release, wanted, queries)
+    queries = run.checked
+    run.agreed[ENDCAP] = agreement.endcap_agreement(run.release, run.wanted("onnx"), queries)
     if why := run.agreed[ENDCAP].refusal:
         raise EndcapError(f"Endcap is not timed: {why}")
     with endcap_side.running(repository, cache=False) as endcap:
@@ -139,14 +151,12 @@ def _check_endcap(run: Run, repository: Path, precision: str) -> None:
 
 def _agrees(run: Run, peer: Peer) -> bool:
     run.told(f"{peer.name}: start and answers")
-    queries = run.queries[-run.plan.checked :]
-    wanted = agreement.expected(run.release, peer.encoder, queries)
     dialect = peer.dialect
     try:
         with _started(run, peer) as (client, tree):
             run.agreed[peer.name] = agreement.agreement(
-                wanted,
-                queries,
+                run.wanted(peer.encoder),
+                run.checked,
                 lambda query: dialect.ids(client.ask(dialect.candidates(query))),
                 lambda query: dialect.ids(client.ask(dialect.search(query))),
             )
@@ -188,8 +198,11 @@ def _endcap_turn(run: Run, repository: Path, number: int) -> None:
         )
         run.measured[GRPC].turns.append(turn)
     with endcap_side.running(repository, cache=True) as endcap:
+        first = endcap.counted()
         zipf = take_zipf_turn(endcap.http, popular(queries, triton_search, number), plan)
         run.measured[ENDCAP].zipf.append(zipf)
+        counted = triton_metrics.between(first, endcap.counted())
+        run.hits.append(triton_metrics.cache_share(counted) or 0.0)
     with endcap_side.running(repository, cache=True) as endcap:
         zipf = take_zipf_turn(endcap.grpc, popular(queries, endcap_side.grpc_search, number), plan)
         run.measured[GRPC].zipf.append(zipf)
@@ -228,6 +241,7 @@ def _report(run: Run, precision: str, load_before: float, pictures: Path | None)
     total = sum(sum(values) for values in run.parts.values())
     shares = {name: sum(values) / total for name, values in run.parts.items()}
     found["endcap_tritonserver_share"] = Figure(shares.pop("tritonserver", 0.0), baselines=_largest(shares))
+    found["zipf_cache_hits"] = Figure(sum(run.hits) / len(run.hits))
     found["peers_timed"] = Figure(float(len(run.measured) - 2), goal=f"= {len(PEERS)}")
     found["load_average_before"] = Figure(load_before, goal="<= 0.5")
     if pictures is not None:
@@ -257,7 +271,8 @@ def _notes(run: Run, precision: str) -> str:
         f"{' and '.join(map(str, plan.concurrency))} at a time; no query sent twice, no cache. Arrivals are "
         "independent (Poisson) and the same for all; latency counts from when a request was due. zipf_*: "
         f"queries by Zipf's law, Endcap's response cache on ({endcap_side.CACHE_MIB} MiB; it holds encodings "
-        f"alone), the peers have none; slo_rate is the highest tried rate with p99 <= {SLO_MS:g} ms, by "
+        "alone; zipf_cache_hits is the share that it answered), the peers have none; slo_rate is the highest "
+        f"tried rate with p99 <= {SLO_MS:g} ms, by "
         f"{plan.steps} steps of {plan.step:g} s. Low and high are the extremes over rounds. "
         f"Chosen: {chosen}. pyversity {version('pyversity')}." + (f" LEFT OUT: {left}." if left else "")
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import subprocess
 import sys
 import sysconfig
@@ -33,7 +34,6 @@ ENVIRONMENT = {
     "TOKENIZERS_PARALLELISM": "false",
     "HF_HUB_OFFLINE": "1",
     "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_AUTH_MODE": "disabled",
     "BENTOML_DO_NOT_TRACK": "true",
 }
 
@@ -115,4 +115,6 @@ def _await(peer: Peer, client: HttpLoad, tree: ProcessTree, log: Path) -> None:
 
 def _last_words(log: Path) -> str:
     lines = [line.strip() for line in log.read_text("utf-8", "replace").splitlines() if line.strip()]
-    return " / ".join(lines[-3:])[-400:] or f"{log} is empty"
+    # Some print a page of addresses below the error.
+    errors = [line for line in lines if re.search("error|exception", line, re.IGNORECASE)]
+    return (errors or lines or [f"{log} is empty"])[-1][-400:]

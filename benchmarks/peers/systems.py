@@ -37,7 +37,7 @@ class Peer:
     Attributes:
         name: in figures and on the command line.
         title: for people.
-        package: what has to be importable in the peers' environment.
+        package: what has to be in the peers' environment.
         encoder: ``onnx`` (int8) or ``torch`` (fp32).
         command: arguments after the environment's ``bin/``; ``{port}`` and ``{second}`` are filled in.
         choices: the settings that were chosen, in one sentence.
@@ -133,7 +133,7 @@ PEERS = (
     Peer(
         "ray_serve",
         "Ray Serve",
-        "ray.serve",
+        "ray",
         "onnx",
         ("python", "-m", f"{SERVERS}.ray_app", "{port}"),
         ONE_PATH,

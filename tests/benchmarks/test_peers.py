@@ -154,10 +154,9 @@ def test_every_requirement_of_the_peers_has_one_version(tmp_path):
             environment.pins(loose)
 
 
-def test_what_cannot_be_imported_is_told_with_the_reason():
+def test_a_package_that_is_not_in_the_environment_is_named():
     found = environment.missing(Path(sys.executable).parent, ["json", "no_such_peer"])
-    assert list(found) == ["no_such_peer"]
-    assert "ModuleNotFoundError" in found["no_such_peer"]
+    assert found == ["no_such_peer"]
 
 
 class Echo(http.server.BaseHTTPRequestHandler):

@@ -258,6 +258,9 @@ def test_every_error_term_and_kind_has_words():
     scoring = Path(__file__).parents[2] / "rerank" / "endcap_rerank" / "scoring.py"
     terms = set(re.findall(r'terms\["(\w+)"\] =', scoring.read_text())) | {"relevance"}
     assert {f"term.{term}" for term in terms} <= known
+    # Each has a colour too; these three only ever take away.
+    groups = (STATIC / "terms.js").read_text("utf-8").split("const GROUPS")[1].split("};")[0]
+    assert terms - {"bought", "seen", "stock"} <= set(re.findall(r'"(\w+)"', groups))
 
 
 def test_the_command_says_what_cannot_be_used(tmp_path):

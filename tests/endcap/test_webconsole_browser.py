@@ -3,6 +3,7 @@
 import uuid
 
 import pytest
+from endcap_client import Client
 
 from endcap.triton.ports import free_ports
 
@@ -17,6 +18,7 @@ from endcap.webconsole.setup import ServerAddress, Setup
 from endcap.webconsole.shoppers import Shopper
 
 PATIENCE = 20_000
+PICTURES = "https://images.shop.example"
 QUERIES = ("red steel kettle", "red steel kettle", "red dress", "blue tent under $90")
 expect.set_options(timeout=PATIENCE)
 
@@ -39,6 +41,7 @@ def url(server):
         QueryLog(QUERIES),
         (Shopper("ada", 3), Shopper("ben", 2)),
         timeout=20.0,
+        pictures=(PICTURES,),
     )
     with open_console(setup) as console:
         yield console.url
@@ -169,6 +172,8 @@ def test_a_field_that_cannot_be_read_is_marked(open_page, url):
     expect(page.locator(".wrong")).to_have_text("A number is expected, such as 20 or 19.50.")
     expect(page.locator("#said")).to_have_text("A number is expected, such as 20 or 19.50.")
     expect(price).to_have_attribute("aria-invalid", "true")
+    page.locator(".column >> nth=0").locator(".card h3 button").first.click()
+    expect(page.locator("#message")).to_contain_text("Correct the field that is marked")
     page.get_by_label("Brands, with commas").first.fill("Acme")
     price.fill("10")
     expect(price).not_to_have_attribute("aria-invalid", "true")
@@ -207,6 +212,33 @@ def test_without_a_shopper_a_click_counts_on_the_page_only(open_page, url):
     expect(page.locator(".column >> nth=0").locator(".move:not(:empty)").first).to_be_visible()
     assert titles(page, 0) != before
     assert not [address for address in sent if address.endswith("/api/feedback")]
+
+
+def test_pictures_come_from_allowed_places_and_a_shop_s_words_stay_words(open_page, url, server):
+    brand = f"Brand {uuid.uuid4().hex[:8]}"
+    markup = "<img src=x onerror=alert(1)> tent"
+    products = [
+        {"id": f"{brand} a", "title": "Shown tent", "brand": brand, "image_url": f"{PICTURES}/a.svg"},
+        {"id": f"{brand} b", "title": markup, "brand": brand, "image_url": "https://elsewhere.example/b.svg"},
+    ]
+    with Client(server.grpc_url) as shop:
+        shop.upsert(products)
+        try:
+            page = open_page(url)
+            fetched = []
+            page.on("request", lambda request: fetched.append(request.url))
+            drawn = '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>'
+            page.route(f"{PICTURES}/**", lambda it: it.fulfill(content_type="image/svg+xml", body=drawn))
+            settled(page)
+            page.get_by_text("Filters and limits").first.click()
+            page.get_by_label("Brands, with commas").first.fill(brand)
+            cards = page.locator(".column >> nth=0").locator(".card")
+            expect(cards).to_have_count(2)
+            expect(cards.filter(has_text="Shown tent").locator("img")).to_have_count(1)
+            expect(cards.filter(has_text=markup).locator(".drawing")).to_have_count(1)
+            assert not [address for address in fetched if "elsewhere" in address]
+        finally:
+            shop.delete([product["id"] for product in products])
 
 
 @pytest.mark.parametrize(("language", "scheme"), [("en", "light"), ("zh", "dark")])

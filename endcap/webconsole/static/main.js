@@ -148,9 +148,13 @@ async function ask(which) {
 async function clicked(column, card) {
   const { item } = card;
   const event = find("event").value;
-  card.clicked = true;
+  if (!column.question(column.asked)) {
+    tell(text("advice.invalid"), true);
+    return;
+  }
   const title = item.product.title ?? item.id;
   if (!column.user) {
+    card.clicked = true;
     column.recent = [...column.recent.filter((id) => id !== item.id), item.id];
     tell(text("noted"));
     await ask([column]);
@@ -164,6 +168,7 @@ async function clicked(column, card) {
     tell(`${text(`error.${error.code}`)}. ${text(`advice.${error.code}`)} ${error.message}`, true);
     return;
   }
+  card.clicked = true;
   tell(text("stored", { event: text(`event.${event}`), title, user: column.user }));
   await ask(columns);
 }

@@ -6,7 +6,7 @@ import { has, number, text } from "./text.js";
 const GROUPS = {
   relevance: ["relevance"],
   asked: ["tags"],
-  taste: ["taste", "brand", "category", "price", "affinity", "session"],
+  taste: ["taste", "brand", "category", "attributes", "price", "affinity", "session"],
   prior: ["popularity", "rating"],
   rules: ["boost"],
 };

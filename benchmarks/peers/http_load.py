@@ -1,7 +1,7 @@
 """Load over HTTP/1.1 from one thread: plain sockets and one select, so that the client costs little.
 
-About 40 µs of processor time a request, a tenth of what an HTTP library takes: on two cores that are shared
-with the server a heavier client would be part of what is measured.
+The two cores are shared with the server, so a heavier client would be part of what is measured. What it takes
+is in the report (``client_cpu_ms``).
 """
 
 from __future__ import annotations

@@ -55,11 +55,13 @@ def running(peer: Peer, binaries: Path, assets: Path, logs: Path) -> Iterator[tu
         try:
             _await(peer, client, tree, logs / f"{peer.name}.log")
         except NotStartedError:
+            ended = not tree.runs
             client.close()
             tree.stop()
-            if attempt + 1 == ATTEMPTS:
-                raise
-            continue
+            # One that ended may start the next time; one that hangs has had its time.
+            if ended and attempt + 1 < ATTEMPTS:
+                continue
+            raise
         try:
             yield client, tree
         finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 
@@ -23,6 +24,7 @@ SILENCES = 3
 
 PROBED_EVERY = 5.0
 _TURN = 1.0
+_MOMENT = 0.25
 
 
 class Supervisor:
@@ -87,7 +89,7 @@ class Supervisor:
         """Wait until something is wrong and say what; None when the server is to end."""
         watch = StubWatch(self.server.pid)
         probe = Probe(self.server.http_url)
-        probed, silences = time.monotonic(), 0
+        probed, silences, suspicious = time.monotonic(), 0, False
         try:
             while not self._stopping():
                 ended = watch.wait(_TURN)
@@ -95,11 +97,12 @@ class Supervisor:
                     return None
                 if not self.server.running:
                     return f"tritonserver ended by itself with status {self.server.wait()}"
-                if ended:
-                    for model, version in watch.missing():
-                        if probe.loaded(model, version):
-                            return f"a process of {model} (version {version}) has died"
-                        watch.unloaded(model, version)
+                suspicious = suspicious or ended
+                if suspicious:
+                    with contextlib.suppress(TritonError):  # no answer: asked again in a moment
+                        if dead := self._dead(watch, probe):
+                            return dead
+                        suspicious = False
                 watch.refresh()
                 if time.monotonic() - probed >= PROBED_EVERY:
                     silences = 0 if probe.answers() else silences + 1
@@ -109,6 +112,14 @@ class Supervisor:
             return None
         finally:
             watch.close()
+
+    def _dead(self, watch: StubWatch, probe: Probe) -> str | None:
+        """Which model lacks a process, if any does; processes of a version that is unloaded end as well."""
+        if not watch.missing(probe.instances):
+            return None
+        time.sleep(_MOMENT)  # looked at twice: a version that is loaded anew changes its processes
+        dead = [f"{model} (version {version})" for model, version in watch.missing(probe.instances)]
+        return f"a process of {' and of '.join(dead)} has died" if dead else None
 
     def _paused(self, seconds: float) -> bool:
         """Wait; whether the server is still wanted."""

@@ -7,6 +7,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from endcap.triton.installation import TritonError
+
 TEXT = "endcap"
 
 
@@ -23,9 +25,18 @@ class Probe:
         self._address = host.strip("[]"), int(port)
         self._timeout = timeout
 
-    def loaded(self, model: str, version: int) -> bool:
-        """Whether Triton says that it serves this version of a model."""
-        return self._status("GET", f"/v2/models/{model}/versions/{version}/ready") == 200
+    def instances(self, model: str, version: int) -> int:
+        """How many instances Triton says that it runs of a model's version; 0 where it is not served.
+
+        Raises:
+            TritonError: no answer.
+        """
+        status, body = self._ask("GET", f"/v2/models/{model}/versions/{version}/config")
+        if not status:
+            raise TritonError(f"{model}: no answer")
+        if status != 200:
+            return 0
+        return sum(int(group.get("count", 1)) for group in json.loads(body).get("instance_group", ()))
 
     def answers(self) -> bool:
         """Whether `tokenize` and `rerank` answer in time: a refusal does, an error of Triton itself does not.
@@ -36,17 +47,18 @@ class Probe:
 
     def _infer(self, model: str, inputs: Sequence[Mapping[str, Any]]) -> bool:
         # 503: too much to do. 500 is what Triton says for a stub that is "not healthy".
-        return self._status("POST", f"/v2/models/{model}/infer", {"inputs": inputs}) in (200, 400, 503)
+        status, _ = self._ask("POST", f"/v2/models/{model}/infer", {"inputs": inputs})
+        return status in (200, 400, 503)
 
-    def _status(self, method: str, path: str, document: Mapping[str, Any] | None = None) -> int | None:
+    def _ask(self, method: str, path: str, document: Mapping[str, Any] | None = None) -> tuple[int, bytes]:
+        """Status and body; status 0 without an answer."""
         connection = http.client.HTTPConnection(*self._address, timeout=self._timeout)
         try:
             connection.request(method, path, None if document is None else json.dumps(document))
             response = connection.getresponse()
-            response.read()
-            return response.status
+            return response.status, response.read()
         except (OSError, http.client.HTTPException):
-            return None
+            return 0, b""
         finally:
             connection.close()
 

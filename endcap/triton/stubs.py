@@ -6,6 +6,7 @@ import contextlib
 import os
 import select
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -43,14 +44,14 @@ def stubs_of(server: int) -> list[Stub]:
 
 
 class StubWatch:
-    """Notices within a moment that a process of a server has ended, and which instances are missing.
+    """Notices within a moment that a process of a server has ended.
 
     Nothing is asked for while all live: the kernel tells.
     """
 
     def __init__(self, server: int) -> None:
         self._server = server
-        self._most: Counter[tuple[str, int]] = Counter()
+        self._served: set[tuple[str, int]] = set()
         self._descriptors: dict[int, int] = {}
         self._poll = select.poll()
         self._watch(server)
@@ -69,16 +70,19 @@ class StubWatch:
         for stub in stubs:
             if stub.pid not in self._descriptors.values():
                 self._watch(stub.pid)
-        self._most |= Counter((stub.model, stub.version) for stub in stubs)
+            self._served.add((stub.model, stub.version))
 
-    def missing(self) -> list[tuple[str, int]]:
-        """Models and versions that run in fewer processes than before: killed, crashed or unloaded."""
+    def missing(self, instances: Callable[[str, int], int]) -> list[tuple[str, int]]:
+        """Models and versions with fewer processes than instances.
+
+        Args:
+            instances: how many a model's version should have; 0 where it is not served (any more). What it
+                raises is raised.
+        """
         alive = Counter((stub.model, stub.version) for stub in stubs_of(self._server))
-        return [key for key, most in self._most.items() if alive[key] < most]
-
-    def unloaded(self, model: str, version: int) -> None:
-        """Expect no process of this version any more."""
-        self._most.pop((model, version), None)
+        expected = {served: instances(*served) for served in self._served}
+        self._served = {served for served, count in expected.items() if count}
+        return [served for served in sorted(self._served) if alive[served] < expected[served]]
 
     def close(self) -> None:
         """Stop watching."""

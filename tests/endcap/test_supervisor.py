@@ -32,7 +32,7 @@ def triton_of(process):
     return next((pid for pid in children_of(process.pid) if name_of(pid) == "tritonserver"), None)
 
 
-def test_killed_server_and_killed_stub_come_back_on_the_same_port(repository, tmp_path):
+def test_killed_server_and_killed_stub_come_back_on_the_same_port(repository, shop_products, tmp_path):
     process, url = serve(repository, "--state", str(tmp_path))
     try:
         with Client(url, timeout=5) as shop:
@@ -43,7 +43,7 @@ def test_killed_server_and_killed_stub_come_back_on_the_same_port(repository, tm
                 except EndcapError:
                     return False
 
-            assert shop.feedback(Event("kept", "p1", "click")) == 1
+            assert shop.feedback(Event("kept", shop_products[0].id, "click")) == 1
             first = triton_of(process)
             stubs = [stub.pid for stub in stubs_of(first)]
             assert len(stubs) >= 7
@@ -145,3 +145,26 @@ def test_broken_release_is_refused_and_the_one_before_is_served(tmp_path, shop_r
     )
     assert process.returncode == 1
     assert "is missing" in process.stderr
+
+
+def test_a_release_that_is_registered_under_the_supervisor_restarts_nothing(
+    tmp_path, shop_release, shop_products
+):
+    from endcap_export.registry import register, rollback
+    from tiny import tiny_release
+
+    second = tiny_release(tmp_path / "made", shop_products[:90], seed=9)
+    folder = tmp_path / "repository"
+    register(shop_release.path, folder, precision="fp32")
+    process, url = serve(folder)
+    try:
+        before = triton_of(process)
+        register(second.path, folder, precision="fp32", server=url)
+        rollback(folder, server=url)
+        with Client(url, timeout=5) as shop:
+            assert shop.search("red dress", k=3).release == shop_release.id
+        assert triton_of(process) == before
+    finally:
+        process.send_signal(signal.SIGTERM)
+        _, said = process.communicate(timeout=40)
+    assert "starting it again" not in said

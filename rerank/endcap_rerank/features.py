@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from endcap_rerank.index import Candidates, Index, LiveIndex
 from endcap_rerank.index.analyzer import analyze, pieces
-from endcap_rerank.index.lexical import K1
+from endcap_rerank.index.lexical import K1, standing_in
 from endcap_rerank.index.reading import Correction
 from endcap_rerank.prices import price_levels
 
@@ -127,10 +127,7 @@ def _present(terms: list[str], rows: Rows, index: LiveIndex) -> Floats:
     present = np.zeros((len(terms), len(rows)), np.float32)
     changed = np.flatnonzero(rows >= index.index.count)
     for at, term in enumerate(terms):
-        having, _ = index.index.lexical.postings(term)
-        if len(having):
-            found = having[np.minimum(having.searchsorted(rows), len(having) - 1)] == rows
-            present[at] = found
+        present[at] = standing_in(index.index.lexical.postings(term)[0], rows)
         if len(changed):
             present[at, changed] = index.contains(rows[changed], term)
     return present

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -140,7 +141,7 @@ def decode_tags(
         max(int(end) for _, end in (offsets.tolist() if isinstance(offsets, np.ndarray) else offsets))
     )
 
-    partner = _partners(labels)
+    partner = _partners(tuple(labels))
     open_label = ""
     runs: list[tuple[str, int, int, list[float]]] = []
     for row, winner, (_, start), end in zip(rows, best, words, ends, strict=True):
@@ -164,7 +165,8 @@ def decode_tags(
     return tuple(tags)
 
 
-def _partners(labels: Sequence[str]) -> list[int | None]:
+@lru_cache(maxsize=8)
+def _partners(labels: tuple[str, ...]) -> list[int | None]:
     """For ``B-x`` the class of ``I-x`` and the reverse; None where the label set has no such class."""
     position = {label: index for index, label in enumerate(labels)}
     swap = {"B": "I-", "I": "B-"}

@@ -140,7 +140,7 @@ class DenseIndex:
         if 2 * len(rows) >= len(self.vectors):
             return (self.vectors @ query)[rows]  # quicker than to read them one by one
         if len(rows) <= _CHUNK:
-            return self.vectors[rows] @ query
+            return self.vectors.take(rows, axis=0) @ query  # quicker than by [rows]
         result = np.empty(len(rows), np.float32)
         gathered = np.empty((_CHUNK, self.vectors.shape[1]), np.float32)
         for start in range(0, len(rows), _CHUNK):

@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -164,6 +165,15 @@ def query_terms(query: str) -> dict[str, float]:
     for term in analyze(query):
         terms[term] = terms.get(term, 0.0) + 1.0
     return terms
+
+
+def standing_in(having: NDArray[np.integer[Any]], rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which of ``rows`` [n] are among ``having`` [m], ascending and distinct: bool [n]."""
+    if not len(having):
+        return np.zeros(len(rows), bool)
+    wanted = rows.astype(having.dtype, copy=False)  # else numpy would copy all of ``having``
+    found: NDArray[np.bool_] = having.take(having.searchsorted(wanted), mode="clip") == wanted
+    return found
 
 
 class LexicalDelta:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from endcap_rerank.filters import Filters
 from endcap_rerank.index.build import Index
 from endcap_rerank.index.layer import Layer
-from endcap_rerank.index.lexical import query_terms
+from endcap_rerank.index.lexical import query_terms, standing_in
 from endcap_rerank.index.overlay import Part
 from endcap_rerank.index.products import LiveProducts, Rows
 from endcap_rerank.index.segments import Segment
@@ -45,13 +45,17 @@ class LiveFilters(LiveProducts):
 
         False for all when ``text`` has no term.
         """
-        wanted, _ = self._split(rows)
+        wanted, changed = self._split(rows)
         terms = query_terms(text)
         result = np.full(len(wanted), bool(terms))
+        if changed is None:
+            for term in terms:
+                result &= standing_in(self._overlay.base.having(term), wanted)
+            return result
         for first, part in [(0, self._overlay.base), *self._parts()]:
             inside = np.flatnonzero((wanted >= first) & (wanted < first + len(part)))
             for term in terms if len(inside) else ():
-                result[inside] &= np.isin(wanted[inside] - first, part.having(term))
+                result[inside] &= standing_in(part.having(term), wanted[inside] - first)
         return result
 
     def _admitted(self, place: int, part: Layer, filters: Filters) -> Passing:

@@ -15,8 +15,8 @@ from endcap_rerank.diversity import STRATEGIES, SimilarityKernel
 from endcap_rerank.diversity.order import shown
 from endcap_rerank.diversity.topic import on_topic
 from endcap_rerank.index import Index, LiveIndex, build_index
-from endcap_rerank.ranker import RELEVANCE_UNIT
 from endcap_rerank.scoring import RankingWeights, kernel_groups
+from endcap_rerank.selected import RELEVANCE_UNIT
 
 from benchmarks.personal import KnownShop
 from benchmarks.relevance import CANDIDATES, Judged, K, ndcg

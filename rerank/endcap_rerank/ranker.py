@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,9 +14,6 @@ from endcap_rerank.affinities import Affinities, LiveAffinities
 from endcap_rerank.blocked import BlockedItems
 from endcap_rerank.catalog_changes import CatalogChanges
 from endcap_rerank.catalog_store import CatalogStore
-from endcap_rerank.diversity import STRATEGIES, Calibration, Cap, Exploration, SimilarityKernel
-from endcap_rerank.diversity.order import shown
-from endcap_rerank.diversity.topic import on_topic
 from endcap_rerank.errors import ReleaseError
 from endcap_rerank.events import EVENTS_FILE as EVENTS_FILE
 from endcap_rerank.events import Event, EventStore, open_events
@@ -26,37 +23,18 @@ from endcap_rerank.index import Index, LiveIndex
 from endcap_rerank.index.segments import SegmentFolder
 from endcap_rerank.learned import LearnedRelevance
 from endcap_rerank.milvus import MilvusAddress, MilvusDense
-from endcap_rerank.options import Options, WindowCap
+from endcap_rerank.options import Options
 from endcap_rerank.pool import Pool, query_openness, recommend_pool, search_pool
 from endcap_rerank.product import Product
 from endcap_rerank.profile import Profiles
 from endcap_rerank.release import Release
 from endcap_rerank.requests import Ranked, RecommendRequest, SearchRequest
-from endcap_rerank.scoring import RankingWeights, Scored, kernel_groups, score
+from endcap_rerank.scoring import RankingWeights, Scored, score
+from endcap_rerank.selected import Selected, select
 from endcap_rerank.settings import Settings
 
 CATALOG_FILE = "catalog.db"
 """Name of the catalogue's changes in ``Settings.state``; that of the events is EVENTS_FILE."""
-
-RELEVANCE_UNIT = 0.5
-"""Difference of scores that strategies weigh as one. Queries differ in how far apart their candidates are;
-one unit for all buys more difference for the same nDCG than one for each (docs/ranking.md)."""
-
-NEW_DAYS = 30
-"""How long a product counts as new."""
-
-
-@dataclass(frozen=True)
-class Selected:
-    """The products of the answer, best first.
-
-    Attributes:
-        positions: int64 [at most k] in the scored candidates.
-        exceeded: names of the caps that could not be kept.
-    """
-
-    positions: npt.NDArray[np.int64]
-    exceeded: tuple[str, ...] = ()
 
 
 class Ranker:
@@ -208,18 +186,7 @@ class Ranker:
 
     def diversify(self, request: SearchRequest | RecommendRequest, pool: Pool, scored: Scored) -> Selected:
         """Stage 3: select at most k candidates by score, likeness to one another, caps and rules."""
-        options = request.options
-        buried = self._buried(options, pool)
-        if buried is None:
-            return self._select(request, pool, scored, np.arange(len(scored)), request.k)
-        # Buried products come after every other one, whatever diversity would gain by them.
-        upper = self._select(request, pool, scored, np.flatnonzero(~buried), request.k)
-        missing = request.k - len(upper.positions)
-        if missing <= 0:
-            return upper
-        lower = np.flatnonzero(buried)
-        lower = lower[np.argsort(-scored.scores[lower], kind="stable")][:missing]
-        return replace(upper, positions=np.concatenate([upper.positions, lower]))
+        return select(request, pool, scored, self.index, self.weights)
 
     def answer(
         self, request: SearchRequest | RecommendRequest, pool: Pool, scored: Scored, selected: Selected
@@ -256,96 +223,6 @@ class Ranker:
         scored = self.rank(request, pool)
         selected = self.diversify(request, pool, scored)
         return self.answer(request, pool, scored, selected)
-
-    def _buried(self, options: Options, pool: Pool) -> npt.NDArray[np.bool_] | None:
-        rows = [row for item in options.bury if (row := self.index.row(item)) is not None]
-        if not rows:
-            return None
-        buried = np.isin(pool.rows, rows)
-        buried[list(pool.pins)] = False
-        return buried
-
-    def _select(
-        self,
-        request: SearchRequest | RecommendRequest,
-        pool: Pool,
-        scored: Scored,
-        among: npt.NDArray[np.int64],
-        k: int,
-    ) -> Selected:
-        """Select among the candidates that are on topic; among all where the rules need more.
-
-        A shopper's recommendations have no topic that they could leave.
-        """
-        options = request.options
-        if request.diversity <= 0.0 or pool.source not in ("search", "item") or options.explore > 0.0:
-            return self._selected(request, pool, scored, among, k)
-        near = np.zeros(len(scored), bool)
-        near[among[on_topic(scored.scores[among], k)]] = True
-        near[list(pool.pins)] = True  # they are among them: a pin is never buried
-        found = self._selected(request, pool, scored, among[near[among]], k)
-        return self._selected(request, pool, scored, among, k) if found.exceeded else found
-
-    def _selected(
-        self,
-        request: SearchRequest | RecommendRequest,
-        pool: Pool,
-        scored: Scored,
-        among: npt.NDArray[np.int64],
-        k: int,
-    ) -> Selected:
-        whole = len(among) == len(scored)
-        brands, categories = scored.brands, scored.categories
-        scores, embeddings = scored.scores, scored.embeddings
-        pins: Sequence[int] = pool.pins
-        if not whole:
-            brands, categories = brands[among], categories[among]
-            scores, embeddings = scores[among], embeddings[among]
-            pins = among.searchsorted(np.array(pins, np.int64)).tolist()
-        kernel = SimilarityKernel(
-            embeddings, kernel_groups(scored.rows[among], brands, categories, self.index, self.weights)
-        )
-        options = request.options
-        caps = []
-        for name, cap in options.caps.items():
-            if name == "top_category":
-                codes = self.index.top_category_codes(scored.rows[among])
-            else:
-                codes = brands if name == "brand" else categories
-            limit, window = (cap.limit, cap.window) if isinstance(cap, WindowCap) else (cap, None)
-            caps.append(Cap(name, codes, limit, window))
-        calibration = exploration = None
-        if options.calibrate > 0.0 and pool.profile.known:
-            shares = pool.profile.categories.of(categories)
-            calibration = Calibration(categories, shares, options.calibrate * pool.openness)
-        if options.explore > 0.0:
-            exploration = Exploration(self._new(scored.rows[among]), options.explore)
-        selection = STRATEGIES[options.algorithm](
-            scores,
-            kernel,
-            k,
-            request.diversity * pool.openness if options.adapt_diversity else request.diversity,
-            caps=caps,
-            first=pins[:k],
-            calibration=calibration,
-            exploration=exploration,
-            unit=RELEVANCE_UNIT,
-        )
-        selection = shown(
-            options.algorithm, selection, scores, caps=caps, pinned=len(pins[:k]), exploration=exploration
-        )
-        return Selected(among[selection.rows], selection.exceeded)
-
-    def _new(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
-        """Which products had little chance yet: made in the last NEW_DAYS before the newest candidate, or
-        rated by nobody. The candidates' own dates and not the clock, so that a request has one answer.
-        """
-        made = self.index.created_at(rows)
-        newest = np.nanmax(made, initial=-np.inf, where=~np.isnan(made))
-        new: npt.NDArray[np.bool_] = (made >= newest - NEW_DAYS * 86_400.0) | (
-            self.index.popularity(rows) <= 0.0
-        )
-        return new
 
     def _explanations(
         self, ids: list[str], pool: Pool, scored: Scored, selected: Selected, options: Options

@@ -21,9 +21,10 @@ from endcap_rerank.masking import CARD, EMAIL, PHONE
 from endcap_rerank.metrics import FAILED, RELEASED, STAGES, Measures
 from endcap_rerank.metrics_page import MetricsPage
 from endcap_rerank.pool import STORE_UNREADABLE, Pool
-from endcap_rerank.ranker import Ranker, Selected
+from endcap_rerank.ranker import Ranker
 from endcap_rerank.requests import Ranked, RecommendRequest, SearchRequest
 from endcap_rerank.scoring import Scored
+from endcap_rerank.selected import Selected
 from endcap_rerank.serving_log import ServingLog
 from endcap_rerank.settings import Settings
 

@@ -1,0 +1,152 @@
+"""The list of an answer: which of the scored candidates, in which order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from endcap_rerank.diversity import STRATEGIES, Calibration, Cap, Exploration, SimilarityKernel
+from endcap_rerank.diversity.order import shown
+from endcap_rerank.diversity.topic import on_topic
+from endcap_rerank.index import LiveIndex
+from endcap_rerank.options import Options, WindowCap
+from endcap_rerank.pool import Pool
+from endcap_rerank.requests import RecommendRequest, SearchRequest
+from endcap_rerank.scoring import RankingWeights, Scored, kernel_groups
+
+RELEVANCE_UNIT = 0.5
+"""Difference of scores that strategies weigh as one. Queries differ in how far apart their candidates are;
+one unit for all buys more difference for the same nDCG than one for each (docs/ranking.md)."""
+
+NEW_DAYS = 30
+"""How long a product counts as new."""
+
+
+@dataclass(frozen=True)
+class Selected:
+    """The products of the answer, best first.
+
+    Attributes:
+        positions: int64 [at most k] in the scored candidates.
+        exceeded: names of the caps that could not be kept.
+    """
+
+    positions: npt.NDArray[np.int64]
+    exceeded: tuple[str, ...] = ()
+
+
+def select(
+    request: SearchRequest | RecommendRequest,
+    pool: Pool,
+    scored: Scored,
+    index: LiveIndex,
+    weights: RankingWeights,
+) -> Selected:
+    """At most k candidates by score, likeness to one another, caps and rules."""
+    options = request.options
+    buried = _buried(options, pool, index)
+    if buried is None:
+        return _near_topic(request, pool, scored, np.arange(len(scored)), index, weights)
+    # Buried products come after every other one, whatever diversity would gain by them.
+    upper = _near_topic(request, pool, scored, np.flatnonzero(~buried), index, weights)
+    missing = request.k - len(upper.positions)
+    if missing <= 0:
+        return upper
+    lower = np.flatnonzero(buried)
+    lower = lower[np.argsort(-scored.scores[lower], kind="stable")][:missing]
+    return replace(upper, positions=np.concatenate([upper.positions, lower]))
+
+
+def _buried(options: Options, pool: Pool, index: LiveIndex) -> npt.NDArray[np.bool_] | None:
+    rows = [row for item in options.bury if (row := index.row(item)) is not None]
+    if not rows:
+        return None
+    buried = np.isin(pool.rows, rows)
+    buried[list(pool.pins)] = False
+    return buried
+
+
+def _near_topic(
+    request: SearchRequest | RecommendRequest,
+    pool: Pool,
+    scored: Scored,
+    among: npt.NDArray[np.int64],
+    index: LiveIndex,
+    weights: RankingWeights,
+) -> Selected:
+    """Select among the candidates that are on topic; among all where the rules need more.
+
+    A shopper's recommendations have no topic that they could leave.
+    """
+    options = request.options
+    if request.diversity <= 0.0 or pool.source not in ("search", "item") or options.explore > 0.0:
+        return _diverse(request, pool, scored, among, index, weights)
+    near = np.zeros(len(scored), bool)
+    near[among[on_topic(scored.scores[among], request.k)]] = True
+    near[list(pool.pins)] = True  # they are among them: a pin is never buried
+    found = _diverse(request, pool, scored, among[near[among]], index, weights)
+    return _diverse(request, pool, scored, among, index, weights) if found.exceeded else found
+
+
+def _diverse(
+    request: SearchRequest | RecommendRequest,
+    pool: Pool,
+    scored: Scored,
+    among: npt.NDArray[np.int64],
+    index: LiveIndex,
+    weights: RankingWeights,
+) -> Selected:
+    k, whole = request.k, len(among) == len(scored)
+    brands, categories = scored.brands, scored.categories
+    scores, embeddings = scored.scores, scored.embeddings
+    pins: Sequence[int] = pool.pins
+    if not whole:
+        brands, categories = brands[among], categories[among]
+        scores, embeddings = scores[among], embeddings[among]
+        pins = among.searchsorted(np.array(pins, np.int64)).tolist()
+    kernel = SimilarityKernel(
+        embeddings, kernel_groups(scored.rows[among], brands, categories, index, weights)
+    )
+    options = request.options
+    caps = []
+    for name, cap in options.caps.items():
+        if name == "top_category":
+            codes = index.top_category_codes(scored.rows[among])
+        else:
+            codes = brands if name == "brand" else categories
+        limit, window = (cap.limit, cap.window) if isinstance(cap, WindowCap) else (cap, None)
+        caps.append(Cap(name, codes, limit, window))
+    calibration = exploration = None
+    if options.calibrate > 0.0 and pool.profile.known:
+        shares = pool.profile.categories.of(categories)
+        calibration = Calibration(categories, shares, options.calibrate * pool.openness)
+    if options.explore > 0.0:
+        exploration = Exploration(_new(scored.rows[among], index), options.explore)
+    selection = STRATEGIES[options.algorithm](
+        scores,
+        kernel,
+        k,
+        request.diversity * pool.openness if options.adapt_diversity else request.diversity,
+        caps=caps,
+        first=pins[:k],
+        calibration=calibration,
+        exploration=exploration,
+        unit=RELEVANCE_UNIT,
+    )
+    selection = shown(
+        options.algorithm, selection, scores, caps=caps, pinned=len(pins[:k]), exploration=exploration
+    )
+    return Selected(among[selection.rows], selection.exceeded)
+
+
+def _new(rows: npt.NDArray[np.int64], index: LiveIndex) -> npt.NDArray[np.bool_]:
+    """Which products had little chance yet: made in the last NEW_DAYS before the newest candidate, or
+    rated by nobody. The candidates' own dates and not the clock, so that a request has one answer.
+    """
+    made = index.created_at(rows)
+    newest = np.nanmax(made, initial=-np.inf, where=~np.isnan(made))
+    new: npt.NDArray[np.bool_] = (made >= newest - NEW_DAYS * 86_400.0) | (index.popularity(rows) <= 0.0)
+    return new

@@ -4,7 +4,7 @@ import math
 import numpy as np
 import pytest
 from endcap_rerank.index.analyzer import analyze
-from endcap_rerank.index.lexical import LexicalDelta, LexicalIndex, query_terms, write_lexical
+from endcap_rerank.index.lexical import LexicalDelta, LexicalIndex, query_terms, standing_in, write_lexical
 from endcap_rerank.index.words import Words
 from endcap_rerank.product import Product
 from endcap_rerank.settings import Settings
@@ -140,3 +140,10 @@ def test_words_order_judged_products_better_than_chance(tmp_path):
             recalled.append(len(set(relevant) & set(found)) / len(relevant))
     # Measured: 0.84; unjudged products may be relevant too, so this is a lower bound of the truth.
     assert np.mean(recalled) > 0.8
+
+
+@pytest.mark.parametrize("having", [[], [4], [0, 3, 9], [2, 5, 6, 7]])
+def test_rows_are_found_among_postings_in_any_order_and_beyond_the_last(having):
+    rows = np.array([9, 0, 3, 12, 5, 4, 7, 2**31 - 1])
+    found = standing_in(np.array(having, np.int32), rows)
+    assert found.tolist() == [row in having for row in rows.tolist()]

@@ -53,6 +53,11 @@ class Ground:
         self.metrics_url = words[6]
 
     @property
+    def alive(self) -> bool:
+        """Whether the supervisor runs."""
+        return self._process.poll() is None
+
+    @property
     def pid(self) -> int:
         """tritonserver's, 0 while there is none."""
         children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children")

@@ -40,8 +40,8 @@ def measure_kills(
 ) -> dict[str, Figure]:
     """The figures ``kill_recovery_max_s`` and ``kill_lost``.
 
-    Each kill comes at a random moment, but not before the supervisor takes the server for well again: one that
-    ends five times in a row right after its start is given up.
+    Each kill comes at a random moment, but not before the supervisor takes the server for well again: one
+    that ends five times in a row right after its start is given up.
 
     Recovered: all processes are there again, and after that a search, a recommendation, an event and a change
     of the catalogue were answered, each twice (a model has two instances at most).

@@ -18,6 +18,20 @@ from benchmarks.peers.sample import BEHIND_SECONDS, REQUEST_SECONDS, LoadError, 
 STALE_SECONDS = 2.0
 """A connection that was idle for longer is made anew: servers close idle ones after a few seconds."""
 
+LAST_CHUNK = b"0\r\n\r\n"
+
+
+def joined(body: bytes) -> bytes:
+    """A body that came in chunks, RFC 9112 section 7.1, in one piece."""
+    parts, at = [], 0
+    while True:
+        end = body.index(b"\r\n", at)
+        size = int(body[at:end].split(b";")[0], 16)
+        if not size:
+            return b"".join(parts)
+        parts.append(body[end + 2 : end + 2 + size])
+        at = end + 2 + size + 2
+
 
 def post(path: str, document: object, host: str = "127.0.0.1") -> bytes:
     """A whole request."""
@@ -40,6 +54,7 @@ class Connection:
         self._retried = False
         self._received = bytearray()
         self._until = -1
+        self._chunked = False
         self.due = 0.0
 
     def fileno(self) -> int:
@@ -84,10 +99,12 @@ class Connection:
             if end < 0:
                 return None
             self._until = end + 4 + self._length(bytes(self._received[:end]))
-        if len(self._received) < self._until:
+        if len(self._received) < self._until or (self._chunked and not self._received.endswith(LAST_CHUNK)):
             return None
         self._used = perf_counter()
         head, _, body = bytes(self._received).partition(b"\r\n\r\n")
+        if self._chunked:
+            body = joined(body)
         if head[9:12] != b"200":
             raise LoadError(f"{self._address[1]}: {head[:60]!r} {body[:300]!r}")
         return body
@@ -97,6 +114,9 @@ class Connection:
             name, _, value = line.partition(b":")
             if name.lower() == b"content-length":
                 return int(value)
+            if name.lower() == b"transfer-encoding" and value.strip().lower() == b"chunked":
+                self._chunked = True
+                return len(LAST_CHUNK)
         raise LoadError(f"{self._address[1]}: an answer without Content-Length: {head[:200]!r}")
 
     def _open(self) -> None:
@@ -107,6 +127,7 @@ class Connection:
     def _start(self) -> None:
         self._received.clear()
         self._until = -1
+        self._chunked = False
         assert self._socket is not None
         try:
             self._socket.sendall(self._request)

@@ -2,6 +2,7 @@
 
 import http.server
 import itertools
+import socket
 import sys
 import threading
 import time
@@ -205,3 +206,33 @@ def test_each_peer_is_asked_for_the_same():
         assert b"20" in request
         assert b"0.3" in request
     assert b'"item_id"' in triton_search("led lamp")
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_an_answer_is_read_whole_in_one_piece_or_in_chunks(chunked):
+    body = b'{"ids":["a","b"]}'
+    head = b"HTTP/1.1 200 OK\r\n"
+    if chunked:
+        answer = head + b"Transfer-Encoding: chunked\r\n\r\n7\r\n" + body[:7] + b"\r\na;x=1\r\n" + body[7:]
+        answer += b"\r\n0\r\n\r\n"
+    else:
+        answer = head + b"Content-Length: %d\r\n\r\n" % len(body) + body
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def serve():
+            peer, _ = listening.accept()
+            with peer:
+                for _ in range(2):
+                    peer.recv(65_536)
+                    for part in (answer[:40], answer[40:70], answer[70:]):
+                        peer.sendall(part)
+                        time.sleep(0.02)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        load = HttpLoad(listening.getsockname()[1], 1)
+        try:
+            assert [load.ask(post("/", {})) for _ in range(2)] == [body, body]
+        finally:
+            load.close()
+            thread.join()

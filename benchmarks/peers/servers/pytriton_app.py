@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from functools import partial
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -22,16 +22,24 @@ def ranking(found: dict[str, list[Any]]) -> dict[str, np.ndarray]:
     }
 
 
-@sample
-def search(pipeline: Pipeline, query: np.ndarray, k: np.ndarray, diversity: np.ndarray) -> dict[str, Any]:
-    """One search."""
-    return ranking(pipeline.search(query[0].decode("utf-8"), int(k[0]), float(diversity[0])))
+def searching(pipeline: Pipeline) -> Callable[..., Any]:
+    """One search a call."""
+
+    @sample
+    def search(query: np.ndarray, k: np.ndarray, diversity: np.ndarray) -> dict[str, Any]:
+        return ranking(pipeline.search(query[0].decode("utf-8"), int(k[0]), float(diversity[0])))
+
+    return search
 
 
-@sample
-def candidates(pipeline: Pipeline, query: np.ndarray) -> dict[str, Any]:
-    """All candidates."""
-    return ranking(pipeline.candidates(query[0].decode("utf-8")))
+def collecting(pipeline: Pipeline) -> Callable[..., Any]:
+    """All candidates of a query a call."""
+
+    @sample
+    def candidates(query: np.ndarray) -> dict[str, Any]:
+        return ranking(pipeline.candidates(query[0].decode("utf-8")))
+
+    return candidates
 
 
 if __name__ == "__main__":
@@ -48,7 +56,7 @@ if __name__ == "__main__":
         pipelines = [Pipeline() for _ in range(2)]
         triton.bind(
             model_name="search",
-            infer_func=[partial(search, pipeline) for pipeline in pipelines],
+            infer_func=[searching(pipeline) for pipeline in pipelines],
             inputs=[
                 query,
                 Tensor(name="k", dtype=np.int32, shape=(1,)),
@@ -59,7 +67,7 @@ if __name__ == "__main__":
         )
         triton.bind(
             model_name="candidates",
-            infer_func=partial(candidates, pipelines[0]),
+            infer_func=collecting(pipelines[0]),
             inputs=[query],
             outputs=found,
             config=ModelConfig(batching=False),

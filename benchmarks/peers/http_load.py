@@ -23,7 +23,8 @@ LAST_CHUNK = b"0\r\n\r\n"
 
 def joined(body: bytes) -> bytes:
     """A body that came in chunks, RFC 9112 section 7.1, in one piece."""
-    parts, at = [], 0
+    parts: list[bytes] = []
+    at = 0
     while True:
         end = body.index(b"\r\n", at)
         size = int(body[at:end].split(b";")[0], 16)

@@ -17,6 +17,7 @@ THREADS = 6
 USERS = ("fuzz-ada", "fuzz-ben", "fuzz-cleo")
 _WARM = 0.3
 """Share of the requests after which memory is first taken: caches and pools have grown by then."""
+_QUIET_SECONDS = 5.0
 
 
 def measure_fuzz(
@@ -37,7 +38,7 @@ def measure_fuzz(
     progress("two shoppers are prepared")
     half = len(items) // 2
     canaries.prepare(items[:PURCHASES], items[half : half + PURCHASES], queries[:40])
-    before = {stub.pid for stub in ground.stubs} | {ground.pid}
+    before = _settled(ground)
     done = threading.Event()
     watcher = threading.Thread(target=canaries.watch, args=(done,))
     watcher.start()
@@ -52,8 +53,7 @@ def measure_fuzz(
     finally:
         done.set()
         watcher.join()
-    after = {stub.pid for stub in ground.stubs} | {ground.pid}
-    died = len(before - after)
+    died = len(before - _processes(ground))
     bad = [*failures, *(f"wrong shopper: {one}" for one in canaries.wrong)]
     bad += [f"canary: {one}" for one in canaries.failed]
     examples = [f"{count} × {what}" for what, count in Counter(_shortened(one) for one in bad).most_common(8)]
@@ -69,6 +69,24 @@ def measure_fuzz(
         ),
     }
     return figures, examples
+
+
+def _settled(ground: Ground) -> set[int]:
+    """The server's processes, once none has come or gone for a while.
+
+    A version that was switched away from goes on unloading for seconds; its processes end rightly.
+    """
+    deadline = time.monotonic() + 60
+    found, since = _processes(ground), time.monotonic()
+    while time.monotonic() - since < _QUIET_SECONDS and time.monotonic() < deadline:
+        time.sleep(0.25)
+        if (now := _processes(ground)) != found:
+            found, since = now, time.monotonic()
+    return found
+
+
+def _processes(ground: Ground) -> set[int]:
+    return {stub.pid for stub in ground.stubs} | {ground.pid}
 
 
 def _send(

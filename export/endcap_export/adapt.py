@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import tempfile
-import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -26,16 +25,14 @@ from transformers import (
     DataCollatorForLanguageModeling,
     PreTrainedTokenizerBase,
     Trainer,
-    TrainerCallback,
-    TrainingArguments,
     set_seed,
 )
-from transformers.trainer_callback import PrinterCallback
 
 from endcap_export.base import Base, find_base, quiet
 from endcap_export.progress import Progress, silent
 from endcap_export.release import library_versions
 from endcap_export.shop import Shop
+from endcap_export.trainer_setup import Watch, training_arguments, with_callbacks
 
 RECORD = "adapted.json"
 _PROMPTS = "config_sentence_transformers.json"
@@ -118,27 +115,11 @@ def adapt(
     learned = [rows[index] for index in order[held:]]
     measured = [rows[index] for index in order[:held]]
     hide = DataCollatorForLanguageModeling(tokenizer, mlm_probability=settings.masked_share)
-    watch = _Watch(settings.seconds, progress)
+    watch = Watch("adapt", progress, settings.seconds)
     with tempfile.TemporaryDirectory(prefix="endcap-adapt-") as scratch:
-        arguments = TrainingArguments(
-            output_dir=scratch,
-            num_train_epochs=settings.epochs,
-            max_steps=settings.max_steps or -1,
-            per_device_train_batch_size=settings.batch_size,
-            learning_rate=settings.learning_rate,
-            warmup_steps=0.06,
-            weight_decay=0.01,
-            save_strategy="no",
-            logging_strategy="no",
-            report_to="none",
-            disable_tqdm=True,
-            remove_unused_columns=False,
-            dataloader_pin_memory=torch.cuda.is_available(),
-            seed=settings.seed,
-        )
+        arguments = training_arguments(scratch, settings, warmup=0.06, weight_decay=0.01)
         trainer = Trainer(model, arguments, data_collator=hide, train_dataset=learned)
-        trainer.remove_callback(PrinterCallback)
-        trainer.add_callback(watch)
+        with_callbacks(trainer, watch)
         before = masked_loss(model, tokenizer, measured, settings)
         trainer.train()
         after = masked_loss(model, tokenizer, measured, settings)
@@ -224,26 +205,3 @@ def _write_prompts(folder: Path, text: TextSettings) -> None:
     if text.query_prefix or text.product_prefix:
         prompts = {"query": text.query_prefix, "passage": text.product_prefix}
         (folder / _PROMPTS).write_text(json.dumps({"prompts": prompts}) + "\n", "utf-8")
-
-
-class _Watch(TrainerCallback):
-    """Tells of the steps, and ends the run when its time is over."""
-
-    def __init__(self, seconds: float | None, progress: Progress) -> None:
-        self._seconds = seconds
-        self._progress = progress
-        self._began = time.monotonic()
-        self.spent = 0.0
-
-    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        self._began = time.monotonic()
-        self._progress("adapt", 0, state.max_steps)
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        self.spent = time.monotonic() - self._began
-        self._progress("adapt", state.global_step, state.max_steps)
-        if self._seconds is not None and self.spent >= self._seconds:
-            control.should_training_stop = True
-
-    def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        self._progress("adapt", state.max_steps, state.max_steps)

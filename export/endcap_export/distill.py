@@ -28,8 +28,7 @@ from endcap_rerank.tokenizer import QueryTokenizer
 from torch import Tensor
 from torch.nn import functional
 from torch.utils.data import DataLoader
-from transformers import Trainer, TrainerCallback, TrainingArguments, set_seed
-from transformers.trainer_callback import PrinterCallback
+from transformers import Trainer, TrainingArguments, set_seed
 
 from endcap_export.alignment import IGNORED
 from endcap_export.base import quiet
@@ -40,6 +39,7 @@ from endcap_export.shop import Shop
 from endcap_export.shop_texts import product_texts, trained_queries
 from endcap_export.student_batches import LengthBatches, StudentDataset, student_texts
 from endcap_export.trained import RECORD, TrainedEncoder
+from endcap_export.trainer_setup import Watch, training_arguments, with_callbacks
 
 WEIGHTS = "model.safetensors"
 
@@ -219,28 +219,16 @@ def _teach(
     """Train the student in place; the number of steps."""
     on_cpu = not torch.cuda.is_available()
     with tempfile.TemporaryDirectory(prefix="endcap-distill-") as folder:
-        arguments = TrainingArguments(
-            output_dir=folder,
-            num_train_epochs=settings.epochs,
-            max_steps=settings.max_steps or -1,
-            per_device_train_batch_size=settings.batch_size,
-            learning_rate=settings.learning_rate,
-            warmup_steps=settings.warmup,
+        arguments = training_arguments(
+            folder,
+            settings,
+            warmup=settings.warmup,
             weight_decay=settings.weight_decay,
-            seed=settings.seed,
-            use_cpu=on_cpu,
             # Half the time of fp32, where the processor has products of bf16; elsewhere it would be slower.
             bf16=torch.cpu.get_capabilities().get("avx512_bf16", False) if on_cpu else True,
-            logging_strategy="no",
-            save_strategy="no",
-            report_to="none",
-            disable_tqdm=True,
-            remove_unused_columns=False,
-            dataloader_pin_memory=False,
         )
         trainer = _StudentTrainer(student, teacher, dataset, arguments, settings)
-        trainer.remove_callback(PrinterCallback)
-        trainer.add_callback(_Told(progress))
+        with_callbacks(trainer, Watch("distill", progress))
         trainer.train()
     student.eval()
     return int(trainer.state.global_step)
@@ -326,14 +314,3 @@ def tag_loss(logits: Tensor, wanted: Tensor, temperature: float) -> Tensor:
     return temperature**2 * functional.kl_div(
         student.log_softmax(dim=-1), teacher.log_softmax(dim=-1), log_target=True, reduction="batchmean"
     )
-
-
-class _Told(TrainerCallback):
-    """Reports progress."""
-
-    def __init__(self, progress: Progress) -> None:
-        self._progress = progress
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """One optimizer step is done."""
-        self._progress("distill", state.global_step, state.max_steps)

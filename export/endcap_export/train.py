@@ -16,7 +16,6 @@ from endcap_rerank.errors import EndcapError, InvalidInputError
 from endcap_rerank.tokenizer import QueryTokenizer
 from transformers import TrainerCallback, TrainingArguments, set_seed
 from transformers.integrations.integration_utils import TensorBoardCallback
-from transformers.trainer_callback import PrinterCallback
 
 from endcap_export.adapters import Adapter
 from endcap_export.averaging import Averaging
@@ -30,6 +29,7 @@ from endcap_export.precision import resolve_precision
 from endcap_export.processes import is_first, rank, world_size
 from endcap_export.sharding import ShardedBatches
 from endcap_export.trainer import JointTrainer, Parts, is_metric, steps_of
+from endcap_export.trainer_setup import training_arguments, with_callbacks
 from endcap_export.training_settings import TrainingSettings
 
 __all__ = ["METRICS", "TENSORBOARD", "Run", "Told", "Trained", "TrainingSettings", "check_reporter", "train"]
@@ -153,14 +153,13 @@ def train(
         )
         arguments = _arguments(settings, precision, folder)
         trainer = JointTrainer(model, dataset, shard, arguments, settings, parts)
-        trainer.remove_callback(PrinterCallback)
-        for callback in (
+        with_callbacks(
+            trainer,
             schedule,
             AfterStep(adapter, averaging),
             *_reporters(settings, run),
             _Told(run.told),
-        ):
-            trainer.add_callback(callback)
+        )
         if checkpoint is not None and is_first():
             _cut_metrics(folder / METRICS, checkpoint)
         trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
@@ -215,31 +214,21 @@ def _shaping(settings: TrainingSettings) -> dict[str, Any]:
 
 def _arguments(settings: TrainingSettings, precision: str, folder: Path) -> TrainingArguments:
     on_cpu = not torch.cuda.is_available()
-    return TrainingArguments(
-        output_dir=str(folder / FOLDER),
-        num_train_epochs=settings.epochs,
-        max_steps=settings.max_steps or -1,
-        per_device_train_batch_size=settings.batch_size,
-        gradient_accumulation_steps=settings.accumulation,
-        learning_rate=settings.learning_rate,
-        warmup_steps=settings.warmup,
+    # ``Schedule`` says when to log, evaluate and save.
+    return training_arguments(
+        folder / FOLDER,
+        settings,
+        warmup=settings.warmup,
         weight_decay=settings.weight_decay,
+        gradient_accumulation_steps=settings.accumulation,
         max_grad_norm=settings.clip,
         bf16=precision == "bf16",
-        use_cpu=on_cpu,
         ddp_backend="gloo" if on_cpu and world_size() > 1 else None,
         ddp_find_unused_parameters=False,
         # A batch is several forward passes; a buffer sent in between would spoil the backward pass.
         ddp_broadcast_buffers=False,
-        seed=settings.seed,
-        # ``Schedule`` says when.
-        logging_strategy="no",
-        save_strategy="no",
         save_total_limit=KEPT,
         report_to=settings.report_to if settings.report_to in ("wandb", "mlflow") else "none",
-        disable_tqdm=True,
-        remove_unused_columns=False,
-        dataloader_pin_memory=False,
     )
 
 

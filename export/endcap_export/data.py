@@ -23,6 +23,9 @@ T = TypeVar("T")
 PRODUCT_COLUMNS = tuple(Product.__dataclass_fields__)
 EVENT_COLUMNS = ("user_id", "item_id", "event", "timestamp", "query", "position", "event_id")
 JUDGMENT_COLUMNS = ("query", "item_id", "relevance")
+RIGHT = 0.8
+"""Where right answers begin on the shop's scale of grades, from 0 to 1: what a search should find, and what
+training pulls to the query (2.67 and 3 of 1 to 3)."""
 _TIME = "seconds since 1970 or an ISO 8601 time are expected"
 
 

@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from endcap_export.alignment import IGNORED
 from endcap_export.batches import NO_GRADE
+from endcap_export.data import RIGHT
 from endcap_export.matryoshka import matryoshka_loss
 from endcap_export.training_settings import TrainingSettings
 
@@ -20,9 +21,6 @@ PAIRS = "pairs"
 GRADES = "grades"
 LOSSES = (TAGS, PAIRS, GRADES)
 """Names of the losses, of which a batch has one or more."""
-
-RIGHT = 0.8
-"""Grades in the upper fifth of the shop's scale are right answers (2.6 and more of 1 to 3)."""
 
 _OUT = -1e4
 """Score of what takes no part: finite, so that a row without any other score has a gradient."""

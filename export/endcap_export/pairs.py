@@ -13,9 +13,8 @@ from endcap_rerank.tokenizer import QueryTokenizer
 
 from endcap_export.batches import Answers
 from endcap_export.clicks import WeightedPair, click_pairs
-from endcap_export.data import Judgment
+from endcap_export.data import RIGHT, Judgment
 from endcap_export.encoder import Encoder, encode_texts
-from endcap_export.losses import RIGHT
 from endcap_export.negatives import mine
 from endcap_export.shop import Shop
 

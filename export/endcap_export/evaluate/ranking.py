@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from endcap_rerank.tokenizer import QueryTokenizer
 
-from endcap_export.data import Judgment
+from endcap_export.data import RIGHT, Judgment
 from endcap_export.encoder import encode_texts
 
 if TYPE_CHECKING:
@@ -25,8 +25,6 @@ DEPTH = 100
 """Products of the catalogue that are looked at for reciprocal rank and recall."""
 FEWEST_JUDGED = 5
 """Judged products from which on a query counts for nDCG, if they have more than one grade."""
-UPPER_SHARE = 0.8
-"""Products in the upper fifth of the scale of grades are what a search should find (2.67 and 3 of 1 to 3)."""
 
 _SHUFFLES = 10
 
@@ -76,7 +74,7 @@ def judged_queries(judgments: Sequence[Judgment], row: Callable[[str], int | Non
         return []
     grades = [judgment.relevance for judgment in judgments]
     lowest, highest = min(grades), max(grades)
-    threshold = lowest + UPPER_SHARE * (highest - lowest)
+    threshold = lowest + RIGHT * (highest - lowest)
     by_query: dict[str, dict[int, float]] = {}
     for judgment in judgments:
         if (at := row(judgment.item)) is not None:

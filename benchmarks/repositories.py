@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,6 +47,20 @@ def demo(progress: Progress) -> Prepared:
     return prepared
 
 
+def demo_of_two(progress: Progress) -> Prepared:
+    """The demo shop with a second release to switch to; made with little training where it has one only.
+
+    Raises:
+        EndcapError: it cannot be built.
+    """
+    from endcap_export.registrations import history
+
+    prepared = demo(progress)
+    if len({entry.release for entry in history(prepared.repository)}) < 2:
+        _add_release(prepared, progress)
+    return prepared
+
+
 def real_or_demo(progress: Progress) -> Prepared:
     """The 54,667 products of Home Depot where ``ENDCAP_DATA`` has them, else the demo shop.
 
@@ -67,3 +82,18 @@ def _build(data: Path, repository: Path, tags: Path | None, progress: Progress) 
     from endcap_export.train import TrainingSettings
 
     build(data, repository, tags=tags, settings=TrainingSettings(max_steps=STEPS), progress=progress)
+
+
+def _add_release(prepared: Prepared, progress: Progress) -> None:
+    from endcap_export.export import export_release
+    from endcap_export.registry import RELEASES, register
+    from endcap_export.shop import Shop, ShopFiles
+    from endcap_export.train import TrainingSettings
+    from endcap_export.trained import train_encoder
+
+    shop = Shop.load(ShopFiles.find(prepared.traffic))
+    settings = TrainingSettings(max_steps=STEPS, seed=1, evaluate="never", report_to="none")
+    with tempfile.TemporaryDirectory(prefix="endcap-second-") as folder:
+        trained = train_encoder(shop, "minilm", Path(folder), settings, progress=progress)
+        release = export_release(trained, shop, prepared.repository / RELEASES, progress=progress)
+    register(release.path, prepared.repository, force="a second release for a benchmark to switch to")

@@ -23,13 +23,14 @@ def reliability(
 ) -> None:
     """Releases switched under load, overload, kill -9, fuzzed requests, Redis stopped: reliability.json.
 
-    About a quarter of an hour. Needs redis-server or valkey-server, and a repository with two releases.
+    About a quarter of an hour. Needs redis-server or valkey-server, and a repository with two releases;
+    the demo shop's gets a second one where it has but one.
     """
     add_checkout()
     from benchmarks.reliability.measure import QUICK, Size, measure
-    from benchmarks.repositories import demo
+    from benchmarks.repositories import demo_of_two
 
-    repository, traffic = asked_or_prepared(repository, queries, demo)
+    repository, traffic = asked_or_prepared(repository, queries, demo_of_two)
     with errors.status("reliability") as status:
         report = measure(
             repository,

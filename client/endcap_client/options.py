@@ -27,6 +27,7 @@ class Options(TypedDict, total=False):
     """Keyword arguments that ``search``, ``search_many``, ``recommend`` and ``similar`` share.
 
     * ``filters``: see :class:`Filters`.
+    * ``age``: of the shopper in years; without it products that have a ``min_age`` never appear.
     * ``pin``: product ids put first, in this order; ``bury``: put last; ``exclude``: never shown.
     * ``boost``: product id → factor on its score.
     * ``recent``: product ids the shopper looked at in this session, latest last.
@@ -45,6 +46,7 @@ class Options(TypedDict, total=False):
     """
 
     filters: Filters
+    age: int
     pin: Sequence[str]
     bury: Sequence[str]
     exclude: Sequence[str]

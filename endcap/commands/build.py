@@ -19,7 +19,7 @@ DataOption = Annotated[
         "-d",
         help="Folder of the shop's files, found by name; each .csv, .jsonl or .parquet: "
         "**products** (id, title; brand, category `A > B`, price, currency, in_stock, rating, review_count, "
-        "image_url, description, attributes, created_at); optional **judgments** (query, item_id, relevance) "
+        "image_url, description, attributes, created_at, min_age); optional **judgments** (query, item_id, relevance) "
         "and **events** (user_id, item_id, event, timestamp; query, position). "
         "`judgments.train.csv` beside `judgments.dev.csv` are training and held-out part.",
     ),

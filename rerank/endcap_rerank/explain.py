@@ -129,8 +129,8 @@ def explain(
             if hit:
                 matched.append({"kind": term.kind, "text": term.text})
     because = {
-        "events": _reasons(scored.taste, pool.profile.taste, position, index),
-        "session": _reasons(scored.session, pool.session, position, index),
+        "events": _reasons(scored.taste, pool.profile.taste, position, index, options.age or 0),
+        "session": _reasons(scored.session, pool.session, position, index, options.age or 0),
     }
     rules = [
         rule
@@ -165,12 +165,13 @@ def _relevance(position: int, pool: Pool, scored: Scored) -> dict[str, dict[str,
     return {"relevance": {name: round(weight * part, 7) for name, part in parts if part}}
 
 
-def _reasons(affinity: Affinity | None, taste: Taste, position: int, index: LiveIndex) -> list[str]:
+def _reasons(affinity: Affinity | None, taste: Taste, position: int, index: LiveIndex, age: int) -> list[str]:
+    """Past items that speak for a candidate; who may not see one is not told of it either."""
     if affinity is None:
         return []
     likeness: npt.NDArray[np.float32] = affinity.likeness[:, position] * taste.weights
     best = np.argsort(-likeness, kind="stable")[:EVENTS_SHOWN]
-    return index.item_ids(taste.rows[best[likeness[best] > 0.0]])
+    return index.item_ids(index.for_age(taste.rows[best[likeness[best] > 0.0]], age))
 
 
 def _sentence(

@@ -25,6 +25,11 @@ class Part(Protocol):
         """One value a position; may be longer than the part."""
         ...
 
+    @property
+    def restricted(self) -> bool:
+        """Whether it may hold a product that is not for everybody."""
+        ...
+
     def __len__(self) -> int: ...
 
     def attribute_rows(self, name: str, value: str) -> NDArray[Any]:
@@ -43,6 +48,7 @@ class Filters:
         in_stock: when true, only what is in stock; when false, stock does not matter.
         attributes: for each name, any of its values; case does not matter.
         exclude: product ids that are left out.
+        age: products with a higher ``min_age`` are left out; by default all that have one.
 
     Raises:
         InvalidInputError: a price limit is not a number, or the lower exceeds the upper.
@@ -55,6 +61,7 @@ class Filters:
     in_stock: bool = False
     attributes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     exclude: frozenset[str] = frozenset()
+    age: int = 0
 
     def __post_init__(self) -> None:
         for name in ("price_min", "price_max"):
@@ -71,7 +78,8 @@ class Filters:
     def conditions(self) -> Hashable:
         """What decides :meth:`passing`: equal for filters that admit the same products, ``exclude`` aside."""
         attributes = tuple((name, tuple(values)) for name, values in self.attributes.items())
-        return self.price_min, self.price_max, self.brands, self.categories, self.in_stock, attributes
+        prices = self.price_min, self.price_max
+        return prices, self.brands, self.categories, self.in_stock, attributes, self.age
 
     def passing(self, part: Part, brands: Vocabulary, categories: CategoryTree) -> NDArray[np.bool_] | None:
         """Which positions of a part pass: bool [len(part)], or None when no condition is set.
@@ -90,6 +98,8 @@ class Filters:
             conditions.append(columns.price[:count] <= self.price_max)
         if self.in_stock:
             conditions.append(columns.in_stock[:count])
+        if part.restricted:
+            conditions.append(columns.min_age[:count] <= self.age)
         if self.brands:
             wanted = np.zeros(len(brands) + 1, bool)  # the last one answers for code -1, no brand
             wanted[[code for brand in self.brands if (code := brands.code(brand)) >= 0]] = True
@@ -108,3 +118,7 @@ class Filters:
         for condition in conditions[1:]:
             result &= condition
         return result
+
+
+NO_FILTERS = Filters()
+"""What passes without any condition: every product that is for everybody."""

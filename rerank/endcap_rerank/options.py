@@ -13,6 +13,7 @@ from typing import Any
 
 from endcap_rerank.errors import InvalidInputError
 from endcap_rerank.filters import Filters
+from endcap_rerank.product import MAX_AGE
 from endcap_rerank.schema import MAX_ID_CHARS, MAX_K, MAX_OPTIONS_BYTES
 
 ALGORITHMS = ("dpp", "mmr", "msd", "ssd", "xquad")
@@ -21,7 +22,7 @@ CAP_NAMES = ("brand", "category", "top_category")
 """What a cap may count: the brand, the full category path, the root of the category path."""
 FIELDS = (
     "id", "title", "brand", "category", "price", "currency", "in_stock", "rating", "review_count",
-    "image_url", "description", "attributes", "created_at",
+    "image_url", "description", "attributes", "created_at", "min_age",
 )  # fmt: skip
 """The product fields that ``options.fields`` may name."""
 
@@ -40,6 +41,8 @@ class Options:
 
     Attributes:
         filters: hard conditions on the candidates; None for no condition.
+        age: of the shopper in years, as the shop knows it; products for older ones never appear. None counts
+            as 0.
         pin: item ids to show first, in this order, whatever they score; they obey filters and ``exclude``.
         bury: item ids to move below every other candidate.
         exclude: item ids never to show.
@@ -61,6 +64,7 @@ class Options:
     """
 
     filters: Filters | None = None
+    age: int | None = None
     pin: tuple[str, ...] = ()
     bury: frozenset[str] = frozenset()
     exclude: frozenset[str] = frozenset()
@@ -200,9 +204,10 @@ def _cap(path: str, value: object) -> int | WindowCap:
     return WindowCap(_count(f"{path}.limit", read["limit"], 1), _count(f"{path}.window", read["window"], 2))
 
 
-def _count(path: str, value: object, low: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < low:
-        raise InvalidInputError(path, value, f"an integer of at least {low} is expected")
+def _count(path: str, value: object, low: int, high: int | None = None) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < low or (high and value > high):
+        expected = f"an integer of at least {low}" if high is None else f"an integer from {low} to {high}"
+        raise InvalidInputError(path, value, f"{expected} is expected")
     return value
 
 
@@ -248,6 +253,7 @@ def _filters(path: str, value: object) -> Filters | None:
 
 _READERS: dict[str, Any] = {
     "filters": _filters,
+    "age": lambda path, value: _count(path, value, 0, MAX_AGE),
     "pin": _pins,
     "bury": _id_set,
     "exclude": _id_set,

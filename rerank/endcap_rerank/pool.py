@@ -12,7 +12,7 @@ from endcap_rerank.affinities import NO_HISTORY, Affinities, History, history_of
 from endcap_rerank.constraints import NO_CONSTRAINTS, Constraints, PriceLimit
 from endcap_rerank.demands import specificity
 from endcap_rerank.errors import InvalidInputError, StoreError
-from endcap_rerank.filters import Filters
+from endcap_rerank.filters import NO_FILTERS, Filters
 from endcap_rerank.index import Candidates, LiveIndex
 from endcap_rerank.index.reading import Correction
 from endcap_rerank.learned import LearnedRelevance, Relevance
@@ -223,7 +223,8 @@ def _shopper(
 
 def _filters(options: Options) -> Filters | None:
     hidden = options.exclude | options.shown | frozenset(options.refused)
-    return _excluding(options.filters, hidden) if hidden else options.filters
+    filters = _excluding(options.filters, hidden) if hidden else options.filters
+    return replace(filters or NO_FILTERS, age=options.age) if options.age else filters
 
 
 def _excluding(filters: Filters | None, ids: set[str] | frozenset[str]) -> Filters:

@@ -12,6 +12,9 @@ from endcap_rerank.schema import MAX_ID_CHARS
 
 CATEGORY_SEPARATOR = " > "
 
+MAX_AGE = 120
+"""Highest age in years, of a product's ``min_age`` and of a request."""
+
 
 @dataclass(frozen=True)
 class Product:
@@ -22,6 +25,7 @@ class Product:
         attributes: free name → value pairs; values are kept as text.
         created_at: seconds since 1970 (UTC), NaN when unknown.
         price: NaN when unknown; likewise ``rating`` (0–5).
+        min_age: age in years from which shoppers may see the product; 0 for everybody.
     """
 
     id: str
@@ -37,6 +41,7 @@ class Product:
     description: str = ""
     attributes: Mapping[str, str] = field(default_factory=dict)
     created_at: float = math.nan
+    min_age: int = 0
 
     @classmethod
     def from_mapping(cls, row: Mapping[str, Any]) -> Product:
@@ -71,6 +76,7 @@ class Product:
             description=_text(row, "description"),
             attributes={str(name): str(value) for name, value in attributes.items() if not _absent(value)},
             created_at=_number(row, "created_at"),
+            min_age=_age(row, "min_age"),
         )
 
     def as_mapping(self) -> dict[str, Any]:
@@ -82,8 +88,9 @@ class Product:
         for name in ("price", "rating", "created_at"):
             if not math.isnan(value := getattr(self, name)):
                 row[name] = value
-        if self.review_count:
-            row["review_count"] = self.review_count
+        for name in ("review_count", "min_age"):
+            if value := getattr(self, name):
+                row[name] = value
         if self.attributes:
             row["attributes"] = dict(self.attributes)
         return row
@@ -148,6 +155,14 @@ def _number(
     if not math.isfinite(number) or not low <= number <= high:
         raise InvalidInputError(name, value, expected)
     return number
+
+
+def _age(row: Mapping[str, Any], name: str) -> int:
+    age = _number(row, name, low=0.0, high=MAX_AGE, default=0.0)
+    if not age.is_integer():
+        # 17.5 is neither 17 nor 18, and the wrong one of them shows a product to whom it must not.
+        raise InvalidInputError(name, row.get(name), f"whole years from 0 to {MAX_AGE} are expected")
+    return int(age)
 
 
 def _boolean(row: Mapping[str, Any], name: str, *, default: bool) -> bool:

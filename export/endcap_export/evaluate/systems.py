@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from endcap_rerank.filters import Filters
 from endcap_rerank.index import LEXICAL_WEIGHT, Candidates, Index, LiveIndex, build_index
 from endcap_rerank.index.codes import codes_in
 from endcap_rerank.index.fusion import FEEDBACK_PRODUCTS, redirected
@@ -17,7 +18,7 @@ from endcap_rerank.index.lexical import query_terms
 from endcap_rerank.index.reading import read_query
 from endcap_rerank.index.selection import best
 from endcap_rerank.learned import LearnedRelevance
-from endcap_rerank.product import Product
+from endcap_rerank.product import MAX_AGE, Product
 from endcap_rerank.settings import Settings
 
 from endcap_export.evaluate.ranking import DEPTH, Answer, JudgedQuery
@@ -26,6 +27,9 @@ Floats = npt.NDArray[np.float32]
 
 _TOGETHER = 64
 """Queries that are compared with the catalogue at once."""
+
+_OF_ANY_AGE = Filters(age=MAX_AGE)
+"""What was judged is to be found, whoever may see it."""
 
 
 @contextmanager
@@ -70,7 +74,7 @@ def as_served(
         learned: what was learned of relevance; None where the server has the default.
     """
     for text, vector, query in zip(texts, asked, queries, strict=True):
-        retrieved = index.retrieve(text, vector, count=Settings.candidates)
+        retrieved = index.retrieve(text, vector, count=Settings.candidates, filters=_OF_ANY_AGE)
         scores = judged_scores(index, text, vector, query.rows, retrieved)
         if learned is None:
             yield Answer(retrieved.rows[:DEPTH], scores.fused)
@@ -115,7 +119,7 @@ def fused_scores(
     index: LiveIndex, text: str, vector: Floats, rows: npt.NDArray[np.int64]
 ) -> npt.NDArray[np.float64]:
     """The fused score of any products, retrieved or not: float64 [n]."""
-    retrieved = index.retrieve(text, vector, count=Settings.candidates)
+    retrieved = index.retrieve(text, vector, count=Settings.candidates, filters=_OF_ANY_AGE)
     return judged_scores(index, text, vector, rows, retrieved).fused
 
 

@@ -29,6 +29,7 @@ FORMATS: dict[str, Any] = {
     "popularity": np.float32,
     "brand": np.int32,
     "category": np.int32,
+    "min_age": np.uint8,
 }
 
 
@@ -37,7 +38,7 @@ class Columns:
     """Parallel arrays, one value a product.
 
     ``price``, ``rating`` and ``created_at`` are NaN where unknown; ``brand`` and ``category`` are codes,
-    -1 where there is none; ``popularity`` is in [0, 1].
+    -1 where there is none; ``popularity`` is in [0, 1]; ``min_age`` is 0 for what everybody may see.
     """
 
     price: NDArray[np.float64]
@@ -48,6 +49,7 @@ class Columns:
     popularity: NDArray[np.float32]
     brand: NDArray[np.int32]
     category: NDArray[np.int32]
+    min_age: NDArray[np.uint8]
 
     @classmethod
     def zeros(cls, count: int) -> Columns:
@@ -57,7 +59,14 @@ class Columns:
     @classmethod
     def open(cls, directory: Path, *, private: bool = False) -> Columns:
         """Map the columns that :meth:`save` wrote; ``private`` ones may be written for this process."""
-        return cls(**{name: open_array(directory, f"column.{name}", private=private) for name in FORMATS})
+        found = {
+            name: open_array(directory, f"column.{name}", private=private)
+            for name in FORMATS
+            if name != "min_age" or (directory / "column.min_age.npy").is_file()
+        }
+        # Absent where the index was built before there was one.
+        found.setdefault("min_age", np.zeros(len(found["price"]), np.uint8))
+        return cls(**found)
 
     def save(self, directory: Path) -> None:
         """Write one file a column."""
@@ -82,6 +91,7 @@ class Columns:
         self.popularity[at] = popularity
         self.brand[at] = brand
         self.category[at] = category
+        self.min_age[at] = product.min_age
 
 
 def popularity_of(counts: NDArray[Any], largest: float) -> NDArray[np.float32]:

@@ -28,6 +28,8 @@ class Delta:
     def __init__(self, dimension: int, lexical: LexicalIndex) -> None:
         self.columns = Columns.zeros(_FIRST_CAPACITY)
         self.lexical = LexicalDelta(lexical)
+        self.restricted = False
+        """Whether there is, or was, a product that is not for everybody."""
         self._visible = np.zeros(_FIRST_CAPACITY, bool)
         self._comparable = np.zeros(_FIRST_CAPACITY, bool)
         self._vectors = np.zeros((_FIRST_CAPACITY, dimension), np.float32)
@@ -108,6 +110,7 @@ class Delta:
                 self._file(slot, product, words())
             self._texts[slot] = texts
         self.columns.put(slot, product, brand=brand, category=category, popularity=popularity)
+        self.restricted |= product.min_age > 0
         self._vectors[slot] = 0.0 if vector is None else vector
         self._comparable[slot] = vector is not None
         self._visible[slot] = True

@@ -67,6 +67,8 @@ class Layer:
         self.visible: NDArray[np.bool_] | None = None
         """Which rows are not hidden; None: all."""
         self._catalog = index.catalog.changeable()
+        self.restricted = bool(self._catalog.columns.min_age.any())
+        """Whether a row is not for everybody; no change but of numbers reaches a row."""
         self._numbers: dict[int, Mapping[str, Any]] = {}
         """By row, the decoded document that has its numbers."""
         self._stored: Numbers | None = None

@@ -7,7 +7,7 @@ from collections.abc import Hashable
 import numpy as np
 from numpy.typing import NDArray
 
-from endcap_rerank.filters import Filters
+from endcap_rerank.filters import NO_FILTERS, Filters
 from endcap_rerank.index.build import Index
 from endcap_rerank.index.layer import Layer
 from endcap_rerank.index.lexical import query_terms, standing_in
@@ -85,7 +85,9 @@ class LiveFilters(LiveProducts):
         """Which rows of the base pass, and which of each of the changed parts."""
         parts: list[tuple[int, Part]] = [(0, self._overlay.base), *self._parts()]
         if filters is None:
-            return [part.visible for _, part in parts]
+            if not self.restricted:
+                return [part.visible for _, part in parts]
+            filters = NO_FILTERS
         passing: list[Passing] = []
         for place, (_, part) in enumerate(parts):
             if isinstance(part, Layer):

@@ -120,6 +120,16 @@ class LiveProducts:
         codes: NDArray[np.int32] = self._categories.tops[self._column("category", rows)]
         return codes
 
+    @property
+    def restricted(self) -> bool:
+        """Whether a product may not be for everybody."""
+        overlay = self._overlay
+        return overlay.base.restricted or any(part.restricted for part in overlay.changed)
+
+    def for_age(self, rows: NDArray[np.int64], age: int) -> NDArray[np.int64]:
+        """Those of ``rows`` that a shopper of ``age`` may see."""
+        return rows[self._column("min_age", rows) <= age] if self.restricted else rows
+
     def vocabulary(self, name: str) -> list[str]:
         """Names by code, of ``"brand"`` or ``"category"`` (full paths). Not to be changed.
 

@@ -57,6 +57,8 @@ class Words:
 def texts_digest(product: Product) -> int:
     """A number that tells apart two states of a product that differ in more than :data:`NUMBERS`: 63 bits."""
     texts = {name: getattr(product, name) for name in _TEXTS} | {"attributes": dict(product.attributes)}
+    if not product.min_age:
+        del texts["min_age"]  # stores and indexes of older versions know digests without it
     document = json.dumps(texts, sort_keys=True, separators=(",", ":"))
     return int.from_bytes(blake2b(document.encode(), digest_size=8).digest(), "little") >> 1
 

@@ -20,6 +20,8 @@ class Event:
         query: the query whose answer showed the product.
         position: place of the product in that answer, from 0.
         event_id: the server stores an id once, so sending the same event again is harmless.
+        release: which release's answer showed the product (``SearchResult.release``); tells releases apart
+            in ``endcap monitor``.
 
     Example:
         >>> Event("ada", "p-17", "click", query="cordless drill", position=2).event
@@ -33,6 +35,7 @@ class Event:
     query: str | None = None
     position: int | None = None
     event_id: str = field(default_factory=lambda: uuid4().hex)
+    release: str | None = None
 
     @classmethod
     def of(cls, event: Event | Mapping[str, Any]) -> Event:

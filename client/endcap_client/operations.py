@@ -107,11 +107,12 @@ def feedback(events: Event | Mapping[str, Any] | Iterable[Event | Mapping[str, A
     """Requests for the events: one for all that carry the same fields, in order."""
     if isinstance(events, (Event, Mapping)):
         events = (events,)
-    groups: dict[tuple[bool, bool, bool], list[Event]] = {}
+    groups: dict[tuple[bool, ...], list[Event]] = {}
     for each in events:
         event = Event.of(each)
         # A batch has an optional input for every row or for none.
-        shape = (event.timestamp is not None, event.query is not None, event.position is not None)
+        optional = (event.timestamp, event.query, event.position, event.release)
+        shape = tuple(value is not None for value in optional)
         groups.setdefault(shape, []).append(event)
     return [_feedback(batch) for group in groups.values() for batch in _batches(group, schema.FEEDBACK)]
 
@@ -212,6 +213,8 @@ def _feedback(events: Sequence[Event]) -> Operation[int]:
     if first.position is not None:
         places = [_integer("position", event.position) for event in events]
         inputs.append(("position", "INT32", np.array(places, np.int32).reshape(-1, 1)))
+    if first.release is not None:
+        inputs.append(("release", "BYTES", _texts("release", [event.release for event in events])))
     return Operation(schema.FEEDBACK, inputs, _ACCEPTED, _read_accepted)
 
 

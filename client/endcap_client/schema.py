@@ -24,6 +24,7 @@ INPUTS: Final[dict[str, dict[str, str]]] = {
         "query": "BYTES",
         "position": "INT32",
         "event_id": "BYTES",
+        "release": "BYTES",
     },
     CATALOG: {"operation": "BYTES", "document": "BYTES"},
 }

@@ -21,7 +21,7 @@ from endcap_export.rows import MAX_BAD_SHARE, Loaded, read_table
 T = TypeVar("T")
 
 PRODUCT_COLUMNS = tuple(Product.__dataclass_fields__)
-EVENT_COLUMNS = ("user_id", "item_id", "event", "timestamp", "query", "position", "event_id")
+EVENT_COLUMNS = ("user_id", "item_id", "event", "timestamp", "query", "position", "event_id", "release")
 JUDGMENT_COLUMNS = ("query", "item_id", "relevance")
 RIGHT = 0.8
 """Where right answers begin on the shop's scale of grades, from 0 to 1: what a search should find, and what
@@ -109,6 +109,7 @@ def read_events(
             query=_text(row.get("query")) or None,
             position=None if _absent(position) else int(_number("position", position)),
             event_id=_text(row.get("event_id")) or None,
+            release=_text(row.get("release")) or None,
         )
         if known_items is not None and event.item not in known_items:
             raise InvalidInputError("item_id", event.item, "an id of the products file is expected")

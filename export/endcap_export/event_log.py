@@ -62,9 +62,7 @@ def write_events(file: Path, events: Iterable[Event]) -> int:
 
 def _row(event: Event) -> tuple[Any, ...]:
     """The values of EVENT_COLUMNS."""
-    return (
-        event.user, event.item, event.event, event.timestamp, event.query, event.position, event.event_id
-    )  # fmt: skip
+    return tuple(event)
 
 
 def _csv(stream: IO[bytes], events: Iterator[Event]) -> int:

@@ -118,10 +118,12 @@ FEEDBACK = ModelSpec(
         TensorSpec("query", "BYTES", (1,), optional=True),
         TensorSpec("position", "INT32", (1,), optional=True),
         TensorSpec("event_id", "BYTES", (1,), optional=True),
+        TensorSpec("release", "BYTES", (1,), optional=True),
     ),
     (TensorSpec("accepted", "INT32", (1,)),),
 )
-"""``timestamp`` is seconds since 1970 (UTC); left out, the server's clock is taken."""
+"""``timestamp`` is seconds since 1970 (UTC); left out, the server's clock is taken. ``release`` is what
+``query_info`` of the answer names."""
 CATALOG = ModelSpec(
     "catalog",
     "python",

@@ -121,6 +121,7 @@ def event(tensors: Tensors, row: int) -> Event:
         query=text(tensors, "query", row),
         position=number(tensors, "position", row),
         event_id=text(tensors, "event_id", row),
+        release=text(tensors, "release", row),
     )
 
 

@@ -43,7 +43,7 @@ RANKED = {
 
 
 def test_every_input_is_declared_in_the_schema():
-    event = Event("u", "i", "click", 1.0, "q", 3)
+    event = Event("u", "i", "click", 1.0, "q", 3, release="r")
     made = [
         ops.search(("q",), "u", 5, 0.3, {"explain": True}),
         ops.recommend("u", "i", 5, 0.3, {"explain": True}),

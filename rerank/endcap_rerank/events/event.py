@@ -25,6 +25,7 @@ class Event(NamedTuple):
         query: what was searched for, empty when nothing was; personal data in it is masked.
         position: rank at which the item was shown, from 0; None when unknown.
         event_id: makes a repeated report count once; empty for a report that stands for itself.
+        release: id of the release whose answer showed the item; empty when unknown.
     """
 
     user: str
@@ -34,6 +35,7 @@ class Event(NamedTuple):
     query: str = ""
     position: int | None = None
     event_id: str = ""
+    release: str = ""
 
     @classmethod
     def validated(
@@ -46,6 +48,7 @@ class Event(NamedTuple):
         query: str | None = None,
         position: int | None = None,
         event_id: str | None = None,
+        release: str | None = None,
         now: float | None = None,
     ) -> Event:
         """Check every field. No ``timestamp`` takes the clock.
@@ -84,6 +87,7 @@ class Event(NamedTuple):
             query=masked(query),
             position=position,
             event_id=valid_id("event_id", event_id),
+            release=valid_id("release", release),
         )
 
     def identified(self) -> Event:

@@ -116,7 +116,8 @@ class RedisEventStore(EventStore):
             return []
         self._check_rest()
         found = self._ask("read", self._run, OF_USER, (_EVENTS, _USER + user), arguments, self._reader)
-        return [Event._make(event) for event in json.loads(found)]
+        # Not _make: what was stored before there was a release has one value less.
+        return [Event(*event) for event in json.loads(found)]
 
     def forget(self, user: str) -> int:
         """Delete every event of the user, and have the server write its files without them.
@@ -167,7 +168,7 @@ class RedisEventStore(EventStore):
             ids = [event_id for event_id, _ in page]
             for document in self._ask("read", self._client.hmget, _EVENTS, ids):
                 if document is not None:
-                    yield Event._make(json.loads(document))
+                    yield Event(*json.loads(document))
             last = page[-1][1]
             seen = seen + len(page) if last == low else sum(score == last for _, score in page)
             low = last

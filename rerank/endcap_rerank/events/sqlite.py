@@ -24,22 +24,26 @@ CREATE TABLE IF NOT EXISTS events (
     event TEXT NOT NULL,
     timestamp REAL NOT NULL,
     query TEXT NOT NULL DEFAULT '',
-    position INTEGER
+    position INTEGER,
+    release TEXT NOT NULL DEFAULT ''
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS events_of_user
     ON events (user, timestamp DESC, item, event, query, position);
 """
 # The index holds every column that a request reads: the table itself is not touched.
 
+# For a file that was made before events had it. It is not in the index: making that anew would take long.
+_ADD_RELEASE = "ALTER TABLE events ADD COLUMN release TEXT NOT NULL DEFAULT ''"
+
 # Only where age is limited: every further index makes writing slower.
 _SCHEMA_OF_AGE = "CREATE INDEX IF NOT EXISTS events_by_age ON events (timestamp);"
 
 # Not INSERT OR IGNORE: that would drop a row with a missing value as silently as a repeated one.
-_INSERT = "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (event_id) DO NOTHING"
-_COLUMNS = "user, item, event, timestamp, query, position, event_id"
-_OF_USER = f"SELECT {_COLUMNS} FROM events WHERE user = ? ORDER BY timestamp DESC, event_id DESC LIMIT ?"
+_INSERT = "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (event_id) DO NOTHING"
+_INDEXED = "user, item, event, timestamp, query, position, event_id"
+_OF_USER = f"SELECT {_INDEXED}, '' FROM events WHERE user = ? ORDER BY timestamp DESC, event_id DESC LIMIT ?"
 _OF_USER_SINCE = (
-    f"SELECT {_COLUMNS} FROM events WHERE user = ? AND timestamp >= ? "
+    f"SELECT {_INDEXED}, '' FROM events WHERE user = ? AND timestamp >= ? "
     "ORDER BY timestamp DESC, event_id DESC LIMIT ?"
 )
 _TRIM = (
@@ -192,7 +196,7 @@ class SqliteEventStore(EventStore):
         """
         with self._errors("read"):
             rows = self._connection().execute(
-                f"SELECT {_COLUMNS} FROM events WHERE timestamp >= ? ORDER BY timestamp, event_id",
+                f"SELECT {_INDEXED}, release FROM events WHERE timestamp >= ? ORDER BY timestamp, event_id",
                 (self.limits.oldest() or 0.0,),
             )
             yield from map(Event._make, rows)
@@ -263,6 +267,7 @@ class SqliteEventStore(EventStore):
             # What is deleted is overwritten, not only unlinked.
             connection.execute("PRAGMA secure_delete=ON")
             connection.executescript(_SCHEMA + (_SCHEMA_OF_AGE if self.limits.days is not None else ""))
+            _add_release(connection)
         except BaseException:
             connection.close()
             raise
@@ -280,7 +285,17 @@ class SqliteEventStore(EventStore):
 
 def _row(event: Event) -> tuple[object, ...]:
     event_id = event.event_id or uuid.uuid4().hex
-    return (event_id, event.user, event.item, event.event, event.timestamp, event.query, event.position)
+    return (event_id, *event[:6], event.release)
+
+
+def _add_release(connection: sqlite3.Connection) -> None:
+    if any(column[1] == "release" for column in connection.execute("PRAGMA table_info(events)")):
+        return
+    try:
+        connection.execute(_ADD_RELEASE)
+    except sqlite3.OperationalError as error:
+        if "duplicate column" not in str(error):  # another process was quicker
+            raise
 
 
 def _contains(path: Path, text: bytes) -> bool:

@@ -61,7 +61,10 @@ class EventStore(Protocol):
         """
 
     def of_user(self, user: str, limit: int) -> list[Event]:
-        """The user's latest events by timestamp, newest first, at most ``limit``."""
+        """The user's latest events by timestamp, newest first, at most ``limit``.
+
+        Their ``release`` may be left out: taste does not depend on it, and ``every`` has it.
+        """
 
     def forget(self, user: str) -> int:
         """Delete every event of the user, in the database's files too; return how many there were."""

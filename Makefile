@@ -7,7 +7,7 @@ EXTRAS ?= dev
 SERVING_PATHS := tests/client tests/rerank tests/backends tests/e2e tests/test_schema.py \
 	tests/endcap/test_launcher.py tests/endcap/test_launcher_installation.py
 
-.PHONY: docs image-packages image-rehearsal setup demo serve test test-serving lint bench bench-diversify bench-encoder bench-load bench-peers bench-quality bench-ranking bench-reliability bench-retrieval bench-sdk bench-soak bench-stages bench-ui audit clean
+.PHONY: docs image-packages image-rehearsal setup demo serve test test-serving lint bench bench-compression bench-diversify bench-encoder bench-load bench-peers bench-quality bench-ranking bench-reliability bench-retrieval bench-sdk bench-soak bench-stages bench-ui audit clean
 
 setup: $(VENV)/.ready ## install everything into .venv
 
@@ -39,7 +39,10 @@ lint: setup ## ruff and mypy
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy client/endcap_client rerank/endcap_rerank export/endcap_export endcap
 
-bench: bench-diversify bench-encoder bench-peers bench-quality bench-ranking bench-reliability bench-retrieval bench-sdk bench-stages bench-load bench-soak ## every benchmark; reports under build/reports
+bench: bench-compression bench-diversify bench-encoder bench-peers bench-quality bench-ranking bench-reliability bench-retrieval bench-sdk bench-stages bench-load bench-soak ## every benchmark; reports under build/reports
+
+bench-compression: setup bench-quality ## every smaller form of the encoder that bench-quality trained
+	$(BIN)/endcap bench compression
 
 bench-diversify: setup ## the diversity strategies beside pyversity
 	$(BIN)/endcap bench diversify
@@ -65,7 +68,7 @@ bench-retrieval: setup ## a million products, filters, updates
 bench-sdk: setup ## the SDK beside bare tritonclient; deadlines, growth, a killed server
 	$(BIN)/endcap bench sdk
 
-bench-stages: setup
+bench-stages: setup ## each stage of a search, and the whole search over gRPC
 	$(BIN)/endcap bench stages
 
 bench-load: setup ## 30 s of Locust against the demo server

@@ -35,6 +35,8 @@ class Options(TypedDict, total=False):
     * ``shown``: product ids already on the page, to be different from.
     * ``caps``: most products of one ``brand`` or ``category``: ``{"brand": 2}``, or in any stretch:
       ``{"brand": {"limit": 2, "window": 6}}``.
+    * ``exposure``: shares of the list for a brand or for a value of an attribute:
+      ``{"brand:Acme": {"max_share": 0.3}, "seller:Contoso": {"min_share": 0.2}}``.
     * ``algorithm``: ``"dpp"`` (default), ``"mmr"``, ``"msd"``, ``"ssd"`` or ``"xquad"``.
     * ``explore``: share of the places kept for new products.
     * ``calibrate``: from 0 to 1, how much the list's categories shall mix as the shopper's taste does.
@@ -55,6 +57,7 @@ class Options(TypedDict, total=False):
     refused: Sequence[str]
     shown: Sequence[str]
     caps: Mapping[str, int | Mapping[str, int]]
+    exposure: Mapping[str, Mapping[str, float]]
     algorithm: str
     explore: float
     calibrate: float

@@ -6,15 +6,16 @@ An unknown or ill-typed option is an error that names it by its path (``options.
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from endcap_rerank.errors import InvalidInputError
+from endcap_rerank.exposure import ExposureShare, read_exposure
 from endcap_rerank.filters import Filters
+from endcap_rerank.option_values import boolean, count, json_object, no_repeats, number, one_of, texts
 from endcap_rerank.product import MAX_AGE
-from endcap_rerank.schema import MAX_ID_CHARS, MAX_K, MAX_OPTIONS_BYTES
+from endcap_rerank.schema import MAX_K, MAX_OPTIONS_BYTES
 
 ALGORITHMS = ("dpp", "mmr", "msd", "ssd", "xquad")
 LANGUAGES = ("en", "zh")
@@ -52,6 +53,7 @@ class Options:
         shown: item ids already shown (page 1, another shelf); they are left out.
         caps: most products a ``brand``, ``category`` or ``top_category`` may take, of the list or of any
             stretch of it.
+        exposure: shares of the list, and of every beginning of it, for brands or for values of an attribute.
         algorithm: one of ALGORITHMS, see :mod:`endcap_rerank.diversity`.
         explore: share of the places, from the top, kept for new products, in [0, 1].
         calibrate: how much the list's mix of categories shall be that of the shopper's taste, in [0, 1].
@@ -73,6 +75,7 @@ class Options:
     refused: tuple[str, ...] = ()
     shown: frozenset[str] = frozenset()
     caps: Mapping[str, int | WindowCap] = field(default_factory=dict)
+    exposure: tuple[ExposureShare, ...] = ()
     algorithm: str = "dpp"
     explore: float = 0.0
     calibrate: float = 0.0
@@ -100,7 +103,7 @@ class Options:
         if not document.strip():
             return NO_OPTIONS
         try:
-            read = json.loads(document, object_pairs_hook=_no_repeats)
+            read = json.loads(document, object_pairs_hook=no_repeats)
         except InvalidInputError:
             raise
         except (ValueError, RecursionError) as error:
@@ -110,73 +113,16 @@ class Options:
     @classmethod
     def from_mapping(cls, read: object) -> Options:
         """Read an already decoded document; errors as for :meth:`parse`."""
-        values = _object("options", read, _READERS)
+        values = json_object("options", read, _READERS)
         return cls(**{name: _READERS[name](f"options.{name}", value) for name, value in values.items()})
 
 
-def _no_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for name, value in pairs:
-        if name in found:
-            raise InvalidInputError(f"options: {name}", value, "the name may stand only once in an object")
-        found[name] = value
-    return found
-
-
-def _object(path: str, value: object, known: Mapping[str, Any]) -> Mapping[str, Any]:
-    if not isinstance(value, Mapping):
-        raise InvalidInputError(path, value, "a JSON object is expected")
-    for name in value:
-        if name not in known:
-            raise InvalidInputError(f"{path}.{name}", value[name], f"known names are {', '.join(known)}")
-    return value
-
-
-def _boolean(path: str, value: object) -> bool:
-    if not isinstance(value, bool):
-        raise InvalidInputError(path, value, "true or false is expected")
-    return value
-
-
-def _number(path: str, value: object, low: float, high: float = math.inf) -> float:
-    expected = (
-        f"a number of at least {low:g} is expected"
-        if high == math.inf
-        else f"a number from {low:g} to {high:g} is expected"
-    )
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise InvalidInputError(path, value, expected)
-    try:
-        number = float(value)
-    except OverflowError:
-        raise InvalidInputError(path, value, expected) from None
-    if not math.isfinite(number) or not low <= number <= high:
-        raise InvalidInputError(path, value, expected)
-    return number
-
-
-def _texts(path: str, value: object) -> tuple[str, ...]:
-    """A list of texts without repetition; one text stands for a list of one."""
-    if isinstance(value, str):
-        value = [value]
-    if not isinstance(value, list):
-        raise InvalidInputError(path, value, "a list of texts is expected")
-    for position, text in enumerate(value):
-        if not isinstance(text, str) or not text.strip():
-            raise InvalidInputError(f"{path}[{position}]", text, "a non-empty text is expected")
-        if len(text) > MAX_ID_CHARS:
-            raise InvalidInputError(
-                f"{path}[{position}]", text, f"at most {MAX_ID_CHARS} characters are allowed"
-            )
-    return tuple(dict.fromkeys(value))
-
-
 def _id_set(path: str, value: object) -> frozenset[str]:
-    return frozenset(_texts(path, value))
+    return frozenset(texts(path, value))
 
 
 def _pins(path: str, value: object) -> tuple[str, ...]:
-    pins = _texts(path, value)
+    pins = texts(path, value)
     if len(pins) > MAX_K:
         raise InvalidInputError(path, value, f"at most {MAX_K} ids are allowed")
     return pins
@@ -185,58 +131,45 @@ def _pins(path: str, value: object) -> tuple[str, ...]:
 def _boosts(path: str, value: object) -> dict[str, float]:
     if not isinstance(value, Mapping):
         raise InvalidInputError(path, value, "an object of item ids to factors is expected")
-    return {str(name): _number(f"{path}.{name}", factor, 0.0, 100.0) for name, factor in value.items()}
+    return {str(name): number(f"{path}.{name}", factor, 0.0, 100.0) for name, factor in value.items()}
 
 
 def _caps(path: str, value: object) -> dict[str, int | WindowCap]:
-    caps = _object(path, value, dict.fromkeys(CAP_NAMES))
+    caps = json_object(path, value, dict.fromkeys(CAP_NAMES))
     return {name: _cap(f"{path}.{name}", cap) for name, cap in caps.items()}
 
 
 def _cap(path: str, value: object) -> int | WindowCap:
     if not isinstance(value, Mapping):
-        return _count(path, value, 1)
+        return count(path, value, 1)
     known = ("limit", "window")
-    read = _object(path, value, dict.fromkeys(known))
+    read = json_object(path, value, dict.fromkeys(known))
     for name in known:
         if name not in read:
             raise InvalidInputError(f"{path}.{name}", None, "it is missing and has no default")
-    return WindowCap(_count(f"{path}.limit", read["limit"], 1), _count(f"{path}.window", read["window"], 2))
-
-
-def _count(path: str, value: object, low: int, high: int | None = None) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < low or (high and value > high):
-        expected = f"an integer of at least {low}" if high is None else f"an integer from {low} to {high}"
-        raise InvalidInputError(path, value, f"{expected} is expected")
-    return value
-
-
-def _one_of(path: str, value: object, allowed: tuple[str, ...]) -> str:
-    if not isinstance(value, str) or value not in allowed:
-        raise InvalidInputError(path, value, f"one of {', '.join(allowed)} is expected")
-    return value
+    return WindowCap(count(f"{path}.limit", read["limit"], 1), count(f"{path}.window", read["window"], 2))
 
 
 def _fields(path: str, value: object) -> tuple[str, ...]:
-    fields = _texts(path, value)
+    fields = texts(path, value)
     for position, name in enumerate(fields):
-        _one_of(f"{path}[{position}]", name, FIELDS)
+        one_of(f"{path}[{position}]", name, FIELDS)
     return fields
 
 
 def _attributes(path: str, value: object) -> dict[str, tuple[str, ...]]:
     if not isinstance(value, Mapping):
         raise InvalidInputError(path, value, "an object of attribute names to allowed values is expected")
-    return {str(name): _texts(f"{path}.{name}", allowed) for name, allowed in value.items()}
+    return {str(name): texts(f"{path}.{name}", allowed) for name, allowed in value.items()}
 
 
 def _filters(path: str, value: object) -> Filters | None:
     known = ("price_min", "price_max", "brand", "category", "in_stock", "attributes")
-    read = _object(path, value, dict.fromkeys(known))
+    read = json_object(path, value, dict.fromkeys(known))
     if not read:
         return None
-    price_min = _number(f"{path}.price_min", read["price_min"], 0.0) if "price_min" in read else None
-    price_max = _number(f"{path}.price_max", read["price_max"], 0.0) if "price_max" in read else None
+    price_min = number(f"{path}.price_min", read["price_min"], 0.0) if "price_min" in read else None
+    price_max = number(f"{path}.price_max", read["price_max"], 0.0) if "price_max" in read else None
     if price_min is not None and price_max is not None and price_min > price_max:
         raise InvalidInputError(
             f"{path}.price_min", price_min, f"at most price_max, {price_max:g}, is expected"
@@ -244,33 +177,34 @@ def _filters(path: str, value: object) -> Filters | None:
     return Filters(
         price_min=price_min,
         price_max=price_max,
-        brands=_texts(f"{path}.brand", read["brand"]) if "brand" in read else (),
-        categories=_texts(f"{path}.category", read["category"]) if "category" in read else (),
-        in_stock=_boolean(f"{path}.in_stock", read["in_stock"]) if "in_stock" in read else False,
+        brands=texts(f"{path}.brand", read["brand"]) if "brand" in read else (),
+        categories=texts(f"{path}.category", read["category"]) if "category" in read else (),
+        in_stock=boolean(f"{path}.in_stock", read["in_stock"]) if "in_stock" in read else False,
         attributes=_attributes(f"{path}.attributes", read["attributes"]) if "attributes" in read else {},
     )
 
 
 _READERS: dict[str, Any] = {
     "filters": _filters,
-    "age": lambda path, value: _count(path, value, 0, MAX_AGE),
+    "age": lambda path, value: count(path, value, 0, MAX_AGE),
     "pin": _pins,
     "bury": _id_set,
     "exclude": _id_set,
     "boost": _boosts,
-    "recent": _texts,
-    "refused": _texts,
+    "recent": texts,
+    "refused": texts,
     "shown": _id_set,
     "caps": _caps,
-    "algorithm": lambda path, value: _one_of(path, value, ALGORITHMS),
-    "explore": lambda path, value: _number(path, value, 0.0, 1.0),
-    "calibrate": lambda path, value: _number(path, value, 0.0, 1.0),
-    "adapt_diversity": _boolean,
+    "exposure": read_exposure,
+    "algorithm": lambda path, value: one_of(path, value, ALGORITHMS),
+    "explore": lambda path, value: number(path, value, 0.0, 1.0),
+    "calibrate": lambda path, value: number(path, value, 0.0, 1.0),
+    "adapt_diversity": boolean,
     "fields": _fields,
-    "explain": _boolean,
-    "language": lambda path, value: _one_of(path, value, LANGUAGES),
-    "personalize": _boolean,
-    "understand": _boolean,
+    "explain": boolean,
+    "language": lambda path, value: one_of(path, value, LANGUAGES),
+    "personalize": boolean,
+    "understand": boolean,
 }
 
 NO_OPTIONS = Options()

@@ -32,6 +32,7 @@ from endcap_rerank.requests import Ranked, RecommendRequest, SearchRequest
 from endcap_rerank.scoring import RankingWeights, Scored, score
 from endcap_rerank.selected import Selected, select
 from endcap_rerank.settings import Settings
+from endcap_rerank.understood import Recent
 
 CATALOG_FILE = "catalog.db"
 """Name of the catalogue's changes in ``Settings.state``; that of the events is EVENTS_FILE."""
@@ -67,6 +68,7 @@ class Ranker:
         self._blocked = blocked
         self._profiles = Profiles(events, index, limit=events_per_user)
         self._changes = CatalogChanges(index)
+        self._recent = Recent()
 
     @classmethod
     def open(cls, release: Release, settings: Settings) -> Ranker:
@@ -161,6 +163,7 @@ class Ranker:
             labels=self.release.labels,
             count=self._candidates,
             learned=self.learned,
+            recent=self._recent,
         )
         openness = query_openness(request.query, pool.constraints, self.weights.specific)
         return replace(pool, openness=openness, notes=(*pool.notes, *stale))
@@ -174,7 +177,7 @@ class Ranker:
             self.weights,
             profile=pool.profile,
             session=pool.session,
-            constraints=pool.constraints,
+            match=pool.match,
             openness=pool.openness,
             boost=request.options.boost,
             novelty=pool.source == "user",
@@ -244,6 +247,10 @@ class Ranker:
             notes.append("No product fits the request.")
         notes.extend(
             f"Too few products differ by {name}: the cap on it is exceeded." for name in selected.exceeded
+        )
+        notes.extend(
+            f"Too few products of {name} were found: its guaranteed share is not reached."
+            for name in selected.missed
         )
         info = {
             "release": self.release.id,

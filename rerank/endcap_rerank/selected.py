@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from endcap_rerank.diversity import STRATEGIES, Calibration, Cap, Exploration, SimilarityKernel
+from endcap_rerank.diversity import STRATEGIES, Calibration, Cap, Exploration, Share, SimilarityKernel
 from endcap_rerank.diversity.order import shown
 from endcap_rerank.diversity.topic import on_topic
+from endcap_rerank.exposure import ExposureShare
 from endcap_rerank.index import LiveIndex
 from endcap_rerank.options import Options, WindowCap
 from endcap_rerank.pool import Pool
@@ -31,11 +32,13 @@ class Selected:
 
     Attributes:
         positions: int64 [at most k] in the scored candidates.
-        exceeded: names of the caps that could not be kept.
+        exceeded: names of the caps, and of the limits of shares, that could not be kept.
+        missed: names of the guaranteed shares that could not be kept.
     """
 
     positions: npt.NDArray[np.int64]
     exceeded: tuple[str, ...] = ()
+    missed: tuple[str, ...] = ()
 
 
 def select(
@@ -88,7 +91,9 @@ def _near_topic(
     near[among[on_topic(scored.scores[among], request.k)]] = True
     near[list(pool.pins)] = True  # they are among them: a pin is never buried
     found = _diverse(request, pool, scored, among[near[among]], index, weights)
-    return _diverse(request, pool, scored, among, index, weights) if found.exceeded else found
+    if found.exceeded or found.missed:
+        return _diverse(request, pool, scored, among, index, weights)
+    return found
 
 
 def _diverse(
@@ -119,10 +124,15 @@ def _diverse(
             codes = brands if name == "brand" else categories
         limit, window = (cap.limit, cap.window) if isinstance(cap, WindowCap) else (cap, None)
         caps.append(Cap(name, codes, limit, window))
-    calibration = exploration = None
+    shares = [
+        Share(one.name, _of_group(one, scored.rows[among], brands, index), one.min_share, one.max_share)
+        for one in options.exposure
+    ]
+    calibration: Calibration | None = None
+    exploration: Exploration | None = None
     if options.calibrate > 0.0 and pool.profile.known:
-        shares = pool.profile.categories.of(categories)
-        calibration = Calibration(categories, shares, options.calibrate * pool.openness)
+        tastes = pool.profile.categories.of(categories)
+        calibration = Calibration(categories, tastes, options.calibrate * pool.openness)
     if options.explore > 0.0:
         exploration = Exploration(_new(scored.rows[among], index), options.explore)
     selection = STRATEGIES[options.algorithm](
@@ -134,12 +144,32 @@ def _diverse(
         first=pins[:k],
         calibration=calibration,
         exploration=exploration,
+        shares=shares,
         unit=RELEVANCE_UNIT,
     )
     selection = shown(
-        options.algorithm, selection, scores, caps=caps, pinned=len(pins[:k]), exploration=exploration
+        options.algorithm,
+        selection,
+        scores,
+        caps=caps,
+        pinned=len(pins[:k]),
+        exploration=exploration,
+        shares=shares,
     )
-    return Selected(among[selection.rows], selection.exceeded)
+    return Selected(among[selection.rows], selection.exceeded, selection.missed)
+
+
+def _of_group(
+    share: ExposureShare,
+    rows: npt.NDArray[np.int64],
+    brands: npt.NDArray[np.int32],
+    index: LiveIndex,
+) -> npt.NDArray[np.bool_]:
+    """Which of ``rows`` [n] a share is of."""
+    if share.attribute != "brand":
+        return index.having(rows, share.attribute, share.value)
+    code = index.code("brand", share.value)
+    return brands == code if code >= 0 else np.zeros(len(rows), bool)
 
 
 def _new(rows: npt.NDArray[np.int64], index: LiveIndex) -> npt.NDArray[np.bool_]:

@@ -10,6 +10,7 @@ from endcap_rerank.diversity.kernel import SimilarityKernel
 from endcap_rerank.diversity.mmr import select_mmr
 from endcap_rerank.diversity.msd import select_msd
 from endcap_rerank.diversity.selection import Selection
+from endcap_rerank.diversity.shares import Share
 from endcap_rerank.diversity.ssd import select_ssd, sliding
 from endcap_rerank.diversity.strategy import Strategy
 from endcap_rerank.diversity.xquad import select_xquad
@@ -29,6 +30,7 @@ __all__ = [
     "Cap",
     "Exploration",
     "Selection",
+    "Share",
     "SimilarityKernel",
     "Strategy",
     "select_dpp",

@@ -1,4 +1,7 @@
-"""Attribute caps: at most so many products of one brand, of one category, in the list or in any stretch."""
+"""Attribute caps: at most so many products of one brand, of one category, in the list or in any stretch.
+
+The limits of shares are kept with them.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from endcap_rerank.diversity.shares import Share
 
 _TAKEN = np.int32(2**30)
 
@@ -40,11 +45,16 @@ class CapLedger:
         base: float32 [n], the relevance of open candidates and -inf for the others.
     """
 
-    def __init__(self, relevance: npt.NDArray[np.float32], caps: Sequence[Cap]) -> None:
+    def __init__(
+        self, relevance: npt.NDArray[np.float32], caps: Sequence[Cap], shares: Sequence[Share] = ()
+    ) -> None:
         self.base = relevance.copy()
         self._relevance = relevance
         self._caps = caps
         self._counts: list[dict[int, int]] = [{} for _ in caps]
+        self._shares = [share for share in shares if share.most < 1.0]
+        self._held = [0] * len(self._shares)
+        self._full = [False] * len(self._shares)
         self._order: list[int] = []
         self._exceeded: set[str] = set()
         # By how many products, over all caps, taking a candidate now would exceed them.
@@ -54,7 +64,7 @@ class CapLedger:
         """Record that the candidate at ``position`` is selected."""
         self.base[position] = -math.inf
         self._excess[position] += _TAKEN
-        if not self._caps:
+        if not (self._caps or self._shares):
             return
         self._order.append(position)
         for cap, counts in zip(self._caps, self._counts, strict=True):
@@ -70,6 +80,28 @@ class CapLedger:
                 alike = cap.codes == code
                 self._excess += alike
                 np.putmask(self.base, alike, -math.inf)
+
+        for at, share in enumerate(self._shares):
+            self._weigh(at, share, position)
+
+    def _weigh(self, at: int, share: Share, position: int) -> None:
+        """Close or open the members of a share for the next place."""
+        places = len(self._order)
+        if share.members[position]:
+            self._held[at] += 1
+            if self._held[at] > share.room(places):
+                self._exceeded.add(share.name)
+        full = self._held[at] >= share.room(places + 1)
+        if full == self._full[at]:
+            return
+        self._full[at] = full
+        if full:
+            self._excess += share.members
+            np.putmask(self.base, share.members, -math.inf)
+        else:
+            self._excess -= share.members
+            open_now = share.members & (self._excess == 0)
+            self.base[open_now] = self._relevance[open_now]
 
     def _leave(self, cap: Cap, counts: dict[int, int], code: int) -> None:
         """A candidate of this code falls out of the window that the next one closes."""
@@ -89,5 +121,6 @@ class CapLedger:
 
     @property
     def exceeded(self) -> tuple[str, ...]:
-        """Names of the caps that the selection goes beyond."""
-        return tuple(dict.fromkeys(cap.name for cap in self._caps if cap.name in self._exceeded))
+        """Names of the caps and shares that the selection goes beyond."""
+        limits: list[Cap | Share] = [*self._caps, *self._shares]
+        return tuple(dict.fromkeys(one.name for one in limits if one.name in self._exceeded))

@@ -30,9 +30,8 @@ def select_dpp(
     (:class:`Residual`): O(k²n) in all, beside the k rows of S.
     """
     base = weighted(relevance, diversity)
-    free = not (rules.caps or rules.calibration or rules.exploration)
     # Of few, half remain when they are narrowed: as much is lost in finding them as is won.
-    if free and 0 < len(kernel) < FEW and base.item(base.argmin()) > LOWEST:
+    if rules.free and 0 < len(kernel) < FEW and base.item(base.argmin()) > LOWEST:
         return _by_products(base, kernel, k, diversity, rules)
     return narrowed(base, kernel, lambda near: _LogDeterminant(near, k), k, diversity, rules, slack=SLACK)
 

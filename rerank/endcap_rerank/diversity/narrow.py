@@ -29,8 +29,8 @@ def narrowed(
 
     A step costs one similarity to every candidate. One whose gain can never reach that of any selected one
     need not be looked at. Those within ``slack`` of the k-th largest possible gain are tried alone; should a
-    gain fall to what is possible for the rest, all are tried instead. Caps, calibration and exploration
-    reach far down, so that beside them all are tried at once.
+    gain fall to what is possible for the rest, all are tried instead. Caps, calibration, exploration and
+    shares reach far down, so that beside them all are tried at once.
 
     Args:
         relevance, k, unit, rules: as of ``greedy``.
@@ -40,7 +40,7 @@ def narrowed(
             None where a spread never grows: there it is the gain beside the first one selected.
     """
     size = len(kernel)
-    if 0 < 2 * k < size and not (rules.caps or rules.calibration or rules.exploration):
+    if 0 < 2 * k < size and rules.free:
         possible = relevance
         if ceiling is None:
             possible = np.empty_like(relevance)

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from endcap_rerank.diversity.caps import Cap
 from endcap_rerank.diversity.exploration import Exploration
 from endcap_rerank.diversity.selection import Selection
+from endcap_rerank.diversity.shares import Share
 
 OF_SETS = frozenset({"msd"})
 """Strategies whose objective is that of a set: in which order it was gathered means nothing to a shopper."""
@@ -25,17 +26,19 @@ def shown(
     caps: Sequence[Cap] = (),
     pinned: int = 0,
     exploration: Exploration | None = None,
+    shares: Sequence[Share] = (),
 ) -> Selection:
     """The selection, the most relevant first after the pins, where the strategy leaves the order open.
 
-    Where a window or exploration says what may follow what, the order of selection stays.
+    Where a window, exploration or a share says what may follow what, the order of selection stays.
 
     Args:
         algorithm: the strategy's name.
         relevance: float [n] of all candidates.
         pinned: how many stay in front.
     """
-    if algorithm not in OF_SETS or exploration is not None or any(cap.window is not None for cap in caps):
+    ordered = exploration is not None or bool(shares) or any(cap.window is not None for cap in caps)
+    if algorithm not in OF_SETS or ordered:
         return found
     order = np.argsort(-relevance[found.rows[pinned:]], kind="stable") + pinned
     order = np.concatenate([np.arange(pinned), order])

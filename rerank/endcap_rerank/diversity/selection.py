@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, overload
 
 import numpy as np
@@ -13,6 +13,7 @@ import numpy.typing as npt
 from endcap_rerank.diversity.calibration import Calibration, Pull
 from endcap_rerank.diversity.caps import Cap, CapLedger
 from endcap_rerank.diversity.exploration import Exploration
+from endcap_rerank.diversity.shares import Guarantee, Share
 from endcap_rerank.errors import InvalidInputError
 
 Doubles = npt.NDArray[np.float64]
@@ -33,12 +34,14 @@ class Selection:
     Attributes:
         rows: int64 [min(k, n)], positions among the candidates.
         gains: float64 [min(k, n)], the criterion's value of each at the moment it was taken.
-        exceeded: names of the caps that could not be kept.
+        exceeded: names of the caps, and of the limits of shares, that could not be kept.
+        missed: names of the guaranteed shares that could not be kept.
     """
 
     rows: npt.NDArray[np.int64]
     gains: Doubles
     exceeded: tuple[str, ...] = ()
+    missed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -49,13 +52,20 @@ class Rules:
         caps: most candidates per code; kept while any candidate can keep them.
         first: positions to take first, in this order.
         calibration: the mix that the list should have.
-        exploration: places for new products; caps go before them.
+        exploration: places for new products; caps and shares go before them.
+        shares: of groups, at least and at most; caps go before what is guaranteed.
     """
 
     caps: Sequence[Cap] = ()
     first: Sequence[int] = ()
     calibration: Calibration | None = None
     exploration: Exploration | None = None
+    shares: Sequence[Share] = ()
+
+    @property
+    def free(self) -> bool:
+        """Whether gains alone decide what follows ``first``."""
+        return not (self.caps or self.calibration or self.exploration or self.shares)
 
 
 NO_RULES = Rules()
@@ -129,7 +139,8 @@ def greedy(
     pinned = len(first)
     if rules.calibration is not None:
         criterion = _Calibrated(criterion, Pull(rules.calibration, unit))
-    ledger = CapLedger(relevance, rules.caps) if rules.caps else None
+    ledger = CapLedger(relevance, rules.caps, rules.shares) if rules.caps or rules.shares else None
+    guarantee = Guarantee(rules.shares, count) if any(share.least > 0.0 for share in rules.shares) else None
     base = relevance.copy() if ledger is None else ledger.base
     gains = relevance + criterion.spread()
     rows: list[int] = []
@@ -137,10 +148,11 @@ def greedy(
     explored = 0
     for step in range(count):
         best = first[step] if step < pinned else int(gains.argmax())
-        if exploration is not None and step >= pinned and exploration.due(step, explored):
-            newest = int(np.where(exploration.new, gains, -math.inf).argmax())
-            if exploration.new[newest] and gains[newest] > -math.inf:
-                best = newest
+        if step >= pinned and (exploration is not None or guarantee is not None):
+            new = exploration.new if exploration is not None and exploration.due(step, explored) else None
+            wanted = None if guarantee is None else guarantee.wanted(step, gains)
+            if wanted is not None or new is not None:
+                best = _best_of(gains, wanted, new)
         value = gains.item(best)
         if value == CLOSED:  # a pin beyond a cap, or nothing fits the caps any more
             whole = relevance + criterion.spread()
@@ -153,6 +165,8 @@ def greedy(
         values.append(value + criterion.common)
         if exploration is not None:
             explored += bool(exploration.new[best])
+        if guarantee is not None:
+            guarantee.take(best)
         if ledger is None:
             base[best] = CLOSED
         else:
@@ -163,7 +177,19 @@ def greedy(
         np.array(rows, np.int64),
         np.array(values, np.float64) * unit,
         () if ledger is None else ledger.exceeded,
+        () if guarantee is None else guarantee.missed,
     )
+
+
+def _best_of(gains: Floats, wanted: npt.NDArray[np.bool_] | None, new: npt.NDArray[np.bool_] | None) -> int:
+    """The open candidate of the largest gain that is wanted and new, else wanted, else new, else any."""
+    groups = [wanted & new] if wanted is not None and new is not None else []
+    for group in (*groups, wanted, new):
+        if group is not None:
+            best = int(np.where(group, gains, CLOSED).argmax())
+            if group[best] and gains[best] > CLOSED:
+                return best
+    return int(gains.argmax())
 
 
 class _Calibrated:
@@ -192,7 +218,7 @@ def by_relevance(values: Doubles, k: int, rules: Rules) -> Selection:
     ranks = np.empty(len(values), np.float32)
     ranks[np.argsort(-values, kind="stable")] = -np.arange(len(values), dtype=np.float32)
     found = greedy(ranks, RelevanceOnly(), k, 1.0, rules)
-    return Selection(found.rows, values[found.rows], found.exceeded)
+    return replace(found, gains=values[found.rows])
 
 
 def weighted(values: Doubles, diversity: float, divisor: float | None = None) -> Floats:
@@ -258,6 +284,12 @@ def check(
             raise InvalidInputError("calibration", calibration.codes.shape, f"{size} codes are expected")
         if not 0.0 <= calibration.weight < math.inf:
             raise InvalidInputError("calibration.weight", calibration.weight, "0 or more is expected")
+    for share in rules.shares:
+        if share.members.shape != (size,):
+            raise InvalidInputError(f"shares.{share.name}", share.members.shape, f"{size} flags are expected")
+        if not (0.0 <= share.least <= share.most <= 1.0 and share.most > 0.0):
+            expected = "0 <= least <= most <= 1 and most above 0 are expected"
+            raise InvalidInputError(f"shares.{share.name}", (share.least, share.most), expected)
     if (exploration := rules.exploration) is not None:
         if exploration.new.shape != (size,):
             raise InvalidInputError("exploration", exploration.new.shape, f"{size} flags are expected")

@@ -23,6 +23,7 @@ from endcap_rerank.diversity.selection import (
     check,
     scaled,
 )
+from endcap_rerank.diversity.shares import Share
 
 Relevance = npt.NDArray[np.floating[Any]]
 Core = Callable[[Doubles, SimilarityKernel, int, float, Rules], Selection]
@@ -42,6 +43,7 @@ class Strategy(Protocol):
         first: Sequence[int] = (),
         calibration: Calibration | None = None,
         exploration: Exploration | None = None,
+        shares: Sequence[Share] = (),
         unit: float | None = None,
     ) -> Selection:
         """Select.
@@ -55,6 +57,7 @@ class Strategy(Protocol):
             first: positions to take first, in this order.
             calibration: the mix that the list should have.
             exploration: places for new products.
+            shares: of groups, at least and at most, of every beginning of the list.
             unit: difference of relevance that weighs as much as two candidates that have nothing in common
                 against two copies; that between the best and the median candidate when None.
 
@@ -77,11 +80,12 @@ def strategy(core: Core) -> Strategy:
         first: Sequence[int] = (),
         calibration: Calibration | None = None,
         exploration: Exploration | None = None,
+        shares: Sequence[Share] = (),
         unit: float | None = None,
     ) -> Selection:
         rules = NO_RULES
-        if caps or first or calibration or exploration:
-            rules = Rules(caps, first, calibration, exploration)
+        if caps or first or calibration or exploration or shares:
+            rules = Rules(caps, first, calibration, exploration, shares)
         check(relevance, len(kernel), k, diversity, rules, unit)
         values = scaled(relevance, unit)
         if diversity <= NEGLIGIBLE:

@@ -58,6 +58,17 @@ class LiveFilters(LiveProducts):
                 result[inside] &= standing_in(part.having(term), wanted[inside] - first)
         return result
 
+    def having(self, rows: Rows, name: str, value: str) -> NDArray[np.bool_]:
+        """Which of ``rows`` have ``value`` as their attribute ``name``; case does not matter: bool [n]."""
+        wanted, _ = self._split(rows)
+        result = np.zeros(len(wanted), bool)
+        for first, part in [(0, self._overlay.base), *self._parts()]:
+            inside = np.flatnonzero((wanted >= first) & (wanted < first + len(part)))
+            if len(inside):
+                slots: NDArray[np.int64] = np.sort(part.attribute_rows(name, value))
+                result[inside] = standing_in(slots, wanted[inside] - first)
+        return result
+
     def _admitted(self, place: int, part: Layer, filters: Filters) -> Passing:
         """Which rows pass, ``exclude`` aside; the last few answers are kept, as long as nothing changes.
 

@@ -40,7 +40,7 @@ class Attempts:
         """The server of the next attempt.
 
         Raises:
-            Unavailable: none takes calls.
+            EndcapError: none takes calls; of the class of the last failure.
         """
         server = self._fleet.begin(self.tried)
         self.tried.append(server)
@@ -76,6 +76,6 @@ class Attempts:
         self.tried.clear()
         pause = random.uniform(0.0, 2.0 * self._pause)
         self._pause = min(2.0 * self._pause, _LONGEST_PAUSE)
-        if time.monotonic() + pause >= self._ends:
+        if time.monotonic() + pause >= self._ends or pause < self._fleet.wait():
             raise error
         return pause

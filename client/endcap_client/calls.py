@@ -8,10 +8,11 @@ from typing import Any
 
 from endcap_client.attempts import Attempts
 from endcap_client.connection import ClientOptions
-from endcap_client.errors import EndcapError, Timeout, Unavailable
+from endcap_client.errors import EndcapError, Unavailable
 from endcap_client.failures import timeout_of
 from endcap_client.fleet import Fleet, Server
 from endcap_client.operations import Answer, Operation
+from endcap_client.readiness import Readiness
 from endcap_client.transport import Pending, Transport, connect
 
 
@@ -40,7 +41,8 @@ class Calls:
                 try:
                     pause = attempts.after(error)
                 except Unavailable:
-                    raise self._transport(server).explain(error, attempts.left()) from error.__cause__
+                    better = self._transport(server).explain(error, attempts.left())
+                    raise self.fleet.explained(server, better) from error.__cause__
                 if pause:
                     time.sleep(pause)
 
@@ -50,30 +52,15 @@ class Calls:
         Raises:
             EndcapError: none does, and for one of them waiting would not help.
         """
-        ends = time.monotonic() + timeout
-        hopeless: EndcapError | None = None
-        for number, server in enumerate(self.fleet.servers):
-            share = (ends - time.monotonic()) / (len(self.fleet.servers) - number)
-            if share <= 0:
-                break
-            outcome: BaseException | None = None
-            self.fleet.begin_at(server)
+        asked = Readiness(self.fleet, timeout)
+        for server, share in asked:
             try:
-                if self._transport(server).ready(model, share):
-                    return True
+                with server:
+                    if self._transport(server).ready(model, share):
+                        return True
             except EndcapError as error:
-                outcome = error
-                better = self._transport(server).explain(error, share)
-                if not isinstance(better, (Unavailable, Timeout)):
-                    hopeless = better
-            except BaseException as error:
-                outcome = error
-                raise
-            finally:
-                self.fleet.end(server, outcome)
-        if hopeless is not None:
-            raise hopeless
-        return False
+                asked.failed(server, self._transport(server).explain(error, share))
+        return asked.none()
 
     def close(self) -> None:
         """Give up all connections."""
@@ -84,14 +71,8 @@ class Calls:
         return self._transports[server.number]
 
     def _once(self, server: Server, operation: Operation[Any], attempts: Attempts) -> Answer:
-        outcome: BaseException | None = None
-        try:
+        with server:
             return self._transport(server).infer(operation, attempts.seconds(server))
-        except BaseException as error:
-            outcome = error
-            raise
-        finally:
-            self.fleet.end(server, outcome)
 
     def _hedged(self, server: Server, operation: Operation[Any], attempts: Attempts, after: float) -> Answer:
         """The first good answer of two servers; the second is asked after ``after`` seconds of silence."""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import Any
 
 from endcap_client.attempts import Attempts
 from endcap_client.connection import ClientOptions
-from endcap_client.errors import EndcapError, Timeout, Unavailable
+from endcap_client.errors import EndcapError, Unavailable
 from endcap_client.fleet import Fleet, Server
 from endcap_client.operations import Answer, Operation
+from endcap_client.readiness import Readiness
 from endcap_client.transport import AsyncTransport, connect_async
 
 
@@ -41,7 +41,7 @@ class AsyncCalls:
                     pause = attempts.after(error)
                 except Unavailable:
                     better = await self._transport(server).explain(error, attempts.left())
-                    raise better from error.__cause__
+                    raise self.fleet.explained(server, better) from error.__cause__
                 if pause:
                     await asyncio.sleep(pause)
 
@@ -51,30 +51,15 @@ class AsyncCalls:
         Raises:
             EndcapError: none does, and for one of them waiting would not help.
         """
-        ends = time.monotonic() + timeout
-        hopeless: EndcapError | None = None
-        for number, server in enumerate(self.fleet.servers):
-            share = (ends - time.monotonic()) / (len(self.fleet.servers) - number)
-            if share <= 0:
-                break
-            outcome: BaseException | None = None
-            self.fleet.begin_at(server)
+        asked = Readiness(self.fleet, timeout)
+        for server, share in asked:
             try:
-                if await self._transport(server).ready(model, share):
-                    return True
+                with server:
+                    if await self._transport(server).ready(model, share):
+                        return True
             except EndcapError as error:
-                outcome = error
-                better = await self._transport(server).explain(error, share)
-                if not isinstance(better, (Unavailable, Timeout)):
-                    hopeless = better
-            except BaseException as error:
-                outcome = error
-                raise
-            finally:
-                self.fleet.end(server, outcome)
-        if hopeless is not None:
-            raise hopeless
-        return False
+                asked.failed(server, await self._transport(server).explain(error, share))
+        return asked.none()
 
     async def close(self) -> None:
         """Give up all connections."""
@@ -88,14 +73,8 @@ class AsyncCalls:
         return self._transports[server.number]
 
     async def _once(self, server: Server, operation: Operation[Any], attempts: Attempts) -> Answer:
-        outcome: BaseException | None = None
-        try:
+        with server:
             return await self._transport(server).infer(operation, attempts.seconds(server))
-        except BaseException as error:
-            outcome = error
-            raise
-        finally:
-            self.fleet.end(server, outcome)
 
     async def _hedged(
         self, server: Server, operation: Operation[Any], attempts: Attempts, after: float

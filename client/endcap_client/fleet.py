@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 import time
 from collections.abc import Collection
 from dataclasses import dataclass
+from types import TracebackType
 
 from endcap_client.breaker import Breaker, Circuit
 from endcap_client.connection import ClientOptions
-from endcap_client.errors import EndcapError, Overloaded, Timeout, Unavailable
+from endcap_client.errors import (
+    CertificateError,
+    EndcapError,
+    Overloaded,
+    Timeout,
+    Unavailable,
+    WrongProtocol,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,15 +37,31 @@ class ServerState:
 
 
 class Server:
-    """One address with its circuit breaker and the number of calls in flight."""
+    """One address with its circuit breaker and the number of calls in flight.
 
-    __slots__ = ("breaker", "in_flight", "number", "url")
+    ``with server:`` around a call that :class:`Fleet` has begun there tells the fleet how it ended.
 
-    def __init__(self, number: int, url: str, breaker: Breaker) -> None:
+    Attributes:
+        failure: the latest that its circuit counts, or what it turned out to be; None since it was reached.
+    """
+
+    __slots__ = ("_fleet", "breaker", "failure", "in_flight", "number", "url")
+
+    def __init__(self, fleet: Fleet, number: int, url: str, breaker: Breaker) -> None:
+        self._fleet = fleet
         self.number = number
         self.url = url
         self.breaker = breaker
         self.in_flight = 0
+        self.failure: EndcapError | None = None
+
+    def __enter__(self) -> None:
+        """The call is sent."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._fleet.end(self, error)
 
 
 class Fleet:
@@ -44,7 +69,7 @@ class Fleet:
 
     def __init__(self, options: ClientOptions) -> None:
         self.servers = tuple(
-            Server(number, url, Breaker(options.breaker_failures, options.breaker_pause))
+            Server(self, number, url, Breaker(options.breaker_failures, options.breaker_pause))
             for number, url in enumerate(options.urls)
         )
         self._lock = threading.Lock()
@@ -54,18 +79,15 @@ class Fleet:
         """Take the next server for a call, outside ``avoid`` where there is one; :meth:`end` gives it back.
 
         Raises:
-            Unavailable: the circuit of every server is open.
+            EndcapError: the circuit of every server is open. It is of the class of the last failure.
         """
         now = time.monotonic()
         with self._lock:
             server = self._best(now, avoid) or self._best(now, ())
             if server is not None:
                 return self._taken(server)
-            wait = min(each.breaker.wait(now) for each in self.servers)
-        urls = ", ".join(each.url for each in self.servers)
-        raise Unavailable(
-            f"{urls}: the last calls failed; left alone for another {wait:.1f} s", may_have_run=False
-        )
+            failure, error = self._left_alone(now)
+        raise error from failure
 
     def begin_other(self, avoid: Collection[Server]) -> Server | None:
         """A further server outside ``avoid``, or None."""
@@ -80,9 +102,27 @@ class Fleet:
 
     def end(self, server: Server, outcome: BaseException | None) -> None:
         """A call ended: without an error, or with this one."""
+        reached = _reached(outcome)
         with self._lock:
             server.in_flight -= 1
-            server.breaker.end(_reached(outcome), time.monotonic())
+            server.breaker.end(reached, time.monotonic())
+            if reached:
+                server.failure = None
+            elif reached is False and isinstance(outcome, EndcapError):
+                server.failure = _latest(server.failure, outcome)
+
+    def explained(self, server: Server, error: EndcapError) -> EndcapError:
+        """Keep what a failure turned out to be after a look at the server; gives ``error`` back."""
+        with self._lock:
+            if server.failure is not None and _reached(error) is False:
+                server.failure = _kept(error)
+        return error
+
+    def wait(self) -> float:
+        """Seconds until some server takes calls, or may be probed; 0 when that is now."""
+        now = time.monotonic()
+        with self._lock:
+            return min(each.breaker.wait(now) for each in self.servers)
 
     def others(self, avoid: Collection[Server]) -> bool:
         """Whether a server outside ``avoid`` takes calls now."""
@@ -114,12 +154,44 @@ class Fleet:
         server.breaker.begin()
         return server
 
+    def _left_alone(self, now: float) -> tuple[EndcapError, EndcapError]:
+        """The failure of the server that is probed next, and what to raise from it."""
+        in_turn = sorted(self.servers, key=lambda server: server.breaker.wait(now))
+        # An open circuit has a failure that opened it.
+        failures = [server.failure for server in in_turn if server.failure is not None]
+        wait = in_turn[0].breaker.wait(now)
+        until = f"for another {wait:.1f} s" if wait else "until the call that probes it has ended"
+        urls = ", ".join(server.url for server in self.servers)
+        said = "; ".join(dict.fromkeys(map(str, failures)))
+        error = _kept(failures[0], f"{urls}: left alone {until} after failures in a row; the last: {said}")
+        if isinstance(error, Unavailable):
+            error.may_have_run = False
+        return failures[0], error
+
+
+def _latest(before: EndcapError | None, error: EndcapError) -> EndcapError:
+    """The failure to keep: what a look at the server found says more than that it cannot be reached."""
+    looked_into = before is not None and type(before) is not Unavailable
+    return before if before and looked_into and type(error) is Unavailable else _kept(error)
+
+
+def _kept(error: EndcapError, message: str | None = None) -> EndcapError:
+    """A copy with another message, and without the traceback: it would keep the call's frames alive."""
+    kept = copy.copy(error)
+    if message is not None:
+        kept.args = (message,)
+    return kept
+
 
 def _reached(outcome: BaseException | None) -> bool | None:
-    """What an outcome says of the connection. A timeout says nothing: the deadline may have been short."""
+    """What an outcome says of the server's health: None is nothing, False counts as a failure.
+
+    Any answer says that it is well, a refusal of the request or of its key among them. A timeout says
+    nothing: the deadline may have been short.
+    """
     if outcome is None or isinstance(outcome, Overloaded):
         return True
-    if isinstance(outcome, Unavailable):
+    if isinstance(outcome, (Unavailable, CertificateError, WrongProtocol)):
         return False
     if isinstance(outcome, Timeout) or not isinstance(outcome, EndcapError):
         return None

@@ -3,7 +3,17 @@
 import time
 
 import pytest
-from endcap_client import InvalidRequest, Overloaded, Timeout, Unavailable
+from endcap_client import (
+    AccessDenied,
+    CertificateError,
+    IncompatibleServer,
+    InvalidRequest,
+    Overloaded,
+    ServerError,
+    Timeout,
+    Unavailable,
+    WrongProtocol,
+)
 from endcap_client.attempts import Attempts
 from endcap_client.breaker import Breaker
 from endcap_client.connection import ClientOptions
@@ -62,8 +72,56 @@ def test_a_server_that_fails_is_left_alone_and_a_slow_or_full_one_is_not():
             assert fleet.begin_other(()) in (a, b)
             fleet.servers[0].in_flight = fleet.servers[1].in_flight = 0
     assert [state.circuit for state in fleet.states()] == ["open", "open"]
-    with pytest.raises(Unavailable, match=r"a:1, b:1.*left alone"):
+    with pytest.raises(Unavailable, match=r"a:1, b:1: left alone for another [56]\d\.\d s.*gone"):
         fleet.begin()
+
+
+@pytest.mark.parametrize(
+    ("outcome", "counts"),
+    [
+        (Unavailable("gone"), True),
+        (CertificateError("expired"), True),
+        (WrongProtocol("speaks HTTP"), True),
+        (Overloaded("full"), False),
+        (Timeout("late"), False),
+        (InvalidRequest("k: got 0", "k"), False),
+        (AccessDenied("another key"), False),
+        (IncompatibleServer("no release"), False),
+        (ServerError("out of order"), False),
+        (KeyboardInterrupt(), False),
+    ],
+)
+def test_only_what_says_that_a_server_cannot_be_used_counts(outcome, counts):
+    fleet = Fleet(options("a:1", breaker_failures=1))
+    server = fleet.begin()
+    fleet.end(server, outcome)
+    assert (fleet.states()[0].circuit == "open") == counts
+
+
+def test_a_server_that_is_left_alone_is_reported_with_the_last_failure():
+    fleet = Fleet(options("a:1", breaker_failures=2, breaker_pause=60.0))
+    server = fleet.begin()
+    fleet.end(server, Unavailable("socket closed"))
+    fleet.explained(server, CertificateError("a:1: expired"))
+    # The next attempt sees no more than a broken connection again.
+    fleet.end(fleet.begin(), Unavailable("socket closed"))
+    with pytest.raises(
+        CertificateError, match=r"a:1: left alone for another .* the last: a:1: expired"
+    ) as one:
+        fleet.begin()
+    assert (type(one.value.__cause__), str(one.value.__cause__)) == (CertificateError, "a:1: expired")
+    assert one.value.__cause__.__traceback__ is None
+
+
+def test_the_call_that_opens_the_circuit_fails_with_its_own_error(open_client, free_port, flavour):
+    client = open_client(f"127.0.0.1:{free_port}", breaker_failures=2, breaker_pause=60.0, timeout=20.0)
+    with pytest.raises(Unavailable, match=str(free_port)) as first:
+        client.search("drill")
+    assert "left alone" not in str(first.value)
+    with pytest.raises(Unavailable, match="left alone") as second:
+        client.search("drill")
+    assert not second.value.may_have_run
+    assert str(second.value.__cause__) in str(second.value)
 
 
 def test_elsewhere_at_once_then_after_a_pause_and_never_beyond_the_deadline():

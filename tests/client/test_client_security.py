@@ -74,6 +74,19 @@ def test_an_authority_that_is_not_ours_is_refused(encrypted, open_client, strang
         client.ready()
 
 
+def test_a_server_that_is_left_alone_for_its_certificate_still_says_so(encrypted, open_client, strangers):
+    server = encrypted()
+    client = open_client(
+        server.url, tls=Tls(ca=strangers.ca), timeout=20.0, breaker_failures=2, breaker_pause=60.0
+    )
+    for _ in range(2):
+        with pytest.raises(CertificateError, match="certificate"):
+            client.search("drill")
+    with pytest.raises(CertificateError, match=rf"{server.url}: left alone .* certificate"):
+        client.search("drill")
+    assert client.servers[0].circuit == "open"
+
+
 def test_tls_on_one_side_only_is_the_wrong_protocol(encrypted, stand_in, open_client, certificates):
     with pytest.raises(WrongProtocol, match="TLS"):
         open_client(encrypted().url, timeout=20.0).search("drill")

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from endcap_rerank.affinities import NO_HISTORY, Affinities, History, history_of_session
 from endcap_rerank.constraints import NO_CONSTRAINTS, Constraints, PriceLimit
-from endcap_rerank.demands import specificity
-from endcap_rerank.errors import InvalidInputError, StoreError
-from endcap_rerank.filters import NO_FILTERS, Filters
+from endcap_rerank.demands import TagMatch, match_tags, specificity
+from endcap_rerank.errors import StoreError
+from endcap_rerank.filters import Filters
 from endcap_rerank.index import Candidates, LiveIndex
 from endcap_rerank.index.reading import Correction
 from endcap_rerank.learned import LearnedRelevance, Relevance
@@ -20,7 +20,8 @@ from endcap_rerank.options import Options
 from endcap_rerank.profile import Profile, Profiles, Taste, empty_profile, empty_taste, session_taste
 from endcap_rerank.recommended import beside, for_taste, likely_next, with_followers
 from endcap_rerank.requests import RecommendRequest, SearchRequest
-from endcap_rerank.tags import Tag, decode_tags
+from endcap_rerank.tags import Tag
+from endcap_rerank.understood import Recent, admitted, excluding, understand
 
 Floats = npt.NDArray[np.float32]
 Rows = npt.NDArray[np.int64]
@@ -44,6 +45,7 @@ class Pool:
         openness: share of the personal terms that the request leaves in force, in [0, 1].
         filters: as applied, the understood price limit included.
         price: the understood price limit, where it is applied.
+        match: which candidates satisfy which demands of the query; None where it asks nothing.
         corrections: words of the query that were read as others.
         learned: what makes up ``relevance`` where it is a learned one; its arrays are of the same products.
         notes: what the caller should know, in plain sentences.
@@ -60,6 +62,7 @@ class Pool:
     pins: tuple[int, ...] = ()
     tags: tuple[Tag, ...] = ()
     constraints: Constraints = NO_CONSTRAINTS
+    match: TagMatch | None = None
     price: PriceLimit | None = None
     notes: tuple[str, ...] = ()
     history: History = NO_HISTORY
@@ -80,59 +83,44 @@ def search_pool(
     labels: Sequence[str],
     count: int,
     learned: LearnedRelevance | None = None,
+    recent: Recent | None = None,
 ) -> Pool:
-    """Understand a query and retrieve its candidates.
-
-    A price limit that the query states filters, unless the caller filters by price; when no product would
-    be left it is dropped with a note, since a shopper is better served by what lies above the limit.
+    """What a query finds (:func:`~endcap_rerank.understood.understand`), and who asks.
 
     Args:
         learned: tells the relevance of the candidates in place of their fused score.
+        recent: where what was asked lately is remembered.
 
     Raises:
         InvalidInputError: the embedding or the tag logits do not fit this release.
     """
     options = request.options
-    notes: list[str] = []
-    tags: tuple[Tag, ...] = ()
-    constraints = NO_CONSTRAINTS
-    if options.understand:
-        if labels and len(request.offsets):
-            if request.tag_logits.shape[1] != len(labels):
-                expected = f"{len(labels)} classes are expected, as the release has labels"
-                raise InvalidInputError("tag_logits", request.tag_logits.shape, expected)
-            tags = decode_tags(request.query, request.offsets, request.tag_logits, labels)
-        constraints = Constraints.read(request.query, tags)
-    given = _filters(options)
-    filters, price = _with_price(given, constraints.price)
     wanted = max(count, request.k)
-    tolerant = options.understand
-    found = index.retrieve(request.query, request.embedding, count=wanted, filters=filters, tolerant=tolerant)
-    if not len(found) and price is not None:
-        notes.append(f"No product fits the price limit of the query ({price.text}); it was not applied.")
-        filters, price = given, None
-        found = index.retrieve(
-            request.query, request.embedding, count=wanted, filters=filters, tolerant=tolerant
-        )
-    notes += [f'"{one.word}" was read as "{", ".join(one.read_as)}" too.' for one in found.corrections]
+    meant = understand(request, index, labels=labels, count=wanted, learned=learned, recent=recent)
+    notes = list(meant.notes)
     profile, session = _shopper(request.user, options, index, profiles, notes)
-    told = None if learned is None else learned.relevance(request.query, found, index)
+    found, told, match = meant.found, meant.learned, meant.match
     rows, relevance, pins = _with_pins(
-        found, found.fused if told is None else told.values, options, filters, index, notes
+        found, found.fused if told is None else told.values, options, meant.filters, index, notes
     )
+    if len(rows) > len(found):  # with pins that were not found
+        told = None if told is None else told.with_others(len(rows))
+        if match is not None:
+            match = match_tags(meant.constraints, rows, index.brand_codes(rows), index)
     return Pool(
         rows=rows,
         relevance=relevance,
-        learned=None if told is None else told.with_others(len(rows)),
+        learned=told,
         source="search",
         profile=profile,
         session=session,
         openness=1.0,
-        filters=filters,
+        filters=meant.filters,
         pins=pins,
-        tags=tags,
-        constraints=constraints,
-        price=price,
+        tags=meant.tags,
+        constraints=meant.constraints,
+        match=match,
+        price=meant.price,
         notes=tuple(notes),
         history=_before(options, profile, index),
         corrections=found.corrections,
@@ -154,14 +142,14 @@ def recommend_pool(
     """
     options = request.options
     notes: list[str] = []
-    filters = _filters(options)
+    filters = admitted(options)
     wanted = max(count, request.k)
     profile, session = _shopper(request.user, options, index, profiles, notes)
     openness = 1.0
     history = _before(options, profile, index)
     if request.item:
         source, openness = "item", ITEM_OPENNESS
-        filters = _excluding(filters, {request.item})
+        filters = excluding(filters, {request.item})
         found = beside(request.item, wanted, filters, index, notes)
         basket = history_of_session([*options.recent, request.item], index)
         history = basket
@@ -219,27 +207,6 @@ def _shopper(
     if options.recent or options.refused:
         return profile, session_taste(options.recent, index, options.refused)
     return profile, empty_taste(index.dimension)
-
-
-def _filters(options: Options) -> Filters | None:
-    hidden = options.exclude | options.shown | frozenset(options.refused)
-    filters = _excluding(options.filters, hidden) if hidden else options.filters
-    return replace(filters or NO_FILTERS, age=options.age) if options.age else filters
-
-
-def _excluding(filters: Filters | None, ids: set[str] | frozenset[str]) -> Filters:
-    filters = filters or Filters()
-    return replace(filters, exclude=filters.exclude | ids)
-
-
-def _with_price(
-    filters: Filters | None, price: PriceLimit | None
-) -> tuple[Filters | None, PriceLimit | None]:
-    if price is None:
-        return filters, None
-    if filters is not None and (filters.price_min is not None or filters.price_max is not None):
-        return filters, None
-    return replace(filters or Filters(), price_min=price.low, price_max=price.high), price
 
 
 def _with_pins(

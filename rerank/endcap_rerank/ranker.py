@@ -72,13 +72,12 @@ class Ranker:
 
     @classmethod
     def open(cls, release: Release, settings: Settings) -> Ranker:
-        """Map the release's index and open the stores in ``settings.state`` (made when missing).
+        """Map the release's index and open the stores in ``settings.state`` (made when missing); a store that
+        cannot be opened is an error when it is written to, and a note in answers: see ``search``.
 
         Raises:
             ReleaseError: the index, the ranking weights or the learned relevance cannot be used.
             InvalidInputError: ``settings.blocked`` cannot be read, a URL cannot be used.
-            StoreError: the changes of the catalogue cannot be opened (events may be out of reach: see
-                ``search``).
         """
         index = Index.open(release.index)
         if (index.encoder_id, index.dimension) != (release.encoder_id, release.dimension):
@@ -89,7 +88,10 @@ class Ranker:
         return cls(
             release,
             LiveIndex(
-                index, CatalogStore(settings.state / CATALOG_FILE), SegmentFolder(settings.state, release.id)
+                index,
+                CatalogStore(settings.state / CATALOG_FILE, at_once=False),
+                SegmentFolder(settings.state, release.id),
+                at_once=False,
             ),
             open_events(settings, at_once=False),
             weights=RankingWeights.read(release.ranking),

@@ -9,8 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from endcap_rerank.affinities import NO_HISTORY, Affinities, History
-from endcap_rerank.constraints import Constraints
-from endcap_rerank.demands import TagMatch, match_tags
+from endcap_rerank.demands import TagMatch
 from endcap_rerank.index import LiveIndex
 from endcap_rerank.personal import Affinity, affinity, chance_values, knowledge, leaning
 from endcap_rerank.prices import price_bands, price_levels
@@ -57,7 +56,7 @@ def score(
     *,
     profile: Profile,
     session: Taste,
-    constraints: Constraints,
+    match: TagMatch | None,
     openness: float,
     boost: Mapping[str, float],
     novelty: bool,
@@ -71,6 +70,7 @@ def score(
     Args:
         rows: int64 [n].
         relevance: float32 [n] in [0, 1].
+        match: which candidates satisfy which demands of the query; None where it asks nothing.
         openness: share of the personal terms that the query leaves in force, in [0, 1].
         boost: item id → factor of its relevance.
         novelty: whether products of the shopper's latest events or session lose ``weights.seen``.
@@ -83,9 +83,9 @@ def score(
     embeddings = index.embeddings(rows)
     brands, categories = index.brand_codes(rows), index.category_codes(rows)
     terms: dict[str, Floats] = {"relevance": relevance * np.float32(weights.relevance)}
-    tags = taste = recent = None
-    if constraints.terms and weights.tags > 0.0:
-        tags = match_tags(constraints, rows, brands, index)
+    taste = recent = None
+    tags = match if weights.tags > 0.0 else None
+    if tags is not None:
         terms["tags"] = tags.values * np.float32(weights.tags)
     if profile.known:
         believed = knowledge(profile.strength) * openness

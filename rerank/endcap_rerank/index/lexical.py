@@ -34,6 +34,10 @@ _TYPICAL_LENGTH = 10.0
 """Taken for the average length while the base catalogue is empty."""
 
 
+_SPANS = 65_536
+"""Terms whose postings' places are kept, a hundred bytes each."""
+
+
 def write_lexical(directory: Path, products: Sequence[Product], like: LexicalIndex | None = None) -> float:
     """Write what :class:`LexicalIndex` reads.
 
@@ -105,13 +109,11 @@ class LexicalIndex:
         self._impacts: NDArray[np.float32] = open_array(directory, "terms.impacts")
         self.spelling = Spelling.open(directory)
         self.codes = CodeTable.open(directory)
+        self._spans: dict[str, tuple[int, int]] = {}
 
     def postings(self, term: str) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
         """Rows that contain ``term``, ascending, and what it adds to the score of each."""
-        at = self._terms.find(term)
-        if at < 0:
-            return self._rows[:0], self._impacts[:0]
-        start, end = self._offsets[at : at + 2].tolist()
+        start, end = self._span(term)
         return self._rows[start:end], self._impacts[start:end]
 
     def sizes(self) -> NDArray[np.int64]:
@@ -120,7 +122,8 @@ class LexicalIndex:
 
     def frequency(self, term: str) -> int:
         """How many products contain ``term``."""
-        return len(self.postings(term)[0])
+        start, end = self._span(term)
+        return end - start
 
     def idf(self, term: str) -> float:
         """The idf of a term in the base catalogue; that of an unseen one where it is new."""
@@ -142,6 +145,17 @@ class LexicalIndex:
         for term, weight in terms.items():
             rows, impacts = self.postings(term)
             total[rows] += impacts if weight == 1.0 else impacts * np.float32(weight)
+
+    def _span(self, term: str) -> tuple[int, int]:
+        """Where the postings of a term lie; looked up once, as a shop's queries share most of their words."""
+        span = self._spans.get(term)
+        if span is None:
+            at = self._terms.find(term)
+            start, end = self._offsets[at : at + 2].tolist() if at >= 0 else (0, 0)
+            if len(self._spans) >= _SPANS:
+                self._spans.clear()
+            span = self._spans[term] = start, end
+        return span
 
     @staticmethod
     def best(

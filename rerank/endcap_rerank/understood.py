@@ -1,0 +1,191 @@
+"""What a query means and finds, whoever asks; what was asked lately is remembered."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from endcap_rerank.constraints import NO_CONSTRAINTS, Constraints, PriceLimit
+from endcap_rerank.demands import TagMatch, match_tags
+from endcap_rerank.errors import InvalidInputError
+from endcap_rerank.filters import NO_FILTERS, Filters
+from endcap_rerank.index import Candidates, LiveIndex
+from endcap_rerank.learned import LearnedRelevance, Relevance
+from endcap_rerank.options import Options
+from endcap_rerank.requests import SearchRequest
+from endcap_rerank.tags import Tag, decode_tags
+
+REMEMBERED = 2048
+"""Queries of which a process keeps the candidates; about 8 kB each at 200 candidates."""
+
+
+@dataclass(frozen=True)
+class Understood:
+    """A query and its candidates. No part of it depends on the shopper, and no array can be written.
+
+    Attributes:
+        filters: those to apply, the understood price limit included.
+        price: the understood price limit, where it is applied.
+        found: the candidates, best fused score first.
+        learned: their learned relevance, where the release has one.
+        match: which candidates satisfy which demands; None where the query asks nothing.
+        notes: what the caller should know, in plain sentences.
+    """
+
+    tags: tuple[Tag, ...]
+    constraints: Constraints
+    filters: Filters | None
+    price: PriceLimit | None
+    found: Candidates
+    learned: Relevance | None
+    match: TagMatch | None
+    notes: tuple[str, ...]
+
+
+class Recent:
+    """The last queries and what they found, as long as the catalogue stays as it is.
+
+    An answer is that of :func:`understand`, bit for bit: everything it depends on is part of the key.
+    """
+
+    def __init__(self, size: int = REMEMBERED) -> None:
+        self._size = size
+        self._version: Hashable = None
+        self._known: OrderedDict[Hashable, Understood] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def of(self, key: Hashable, version: Hashable, make: Callable[[], Understood]) -> Understood:
+        """What is remembered for ``key``, else what ``make`` gives.
+
+        Args:
+            version: of the catalogue; when it changes, all is forgotten.
+        """
+        if version != self._version:
+            self._known.clear()
+            self._version = version
+        found = self._known.get(key)
+        if found is None:
+            found = self._known[key] = make()
+            if len(self._known) > self._size:
+                self._known.popitem(last=False)
+        else:
+            self._known.move_to_end(key)
+        return found
+
+
+def understand(
+    request: SearchRequest,
+    index: LiveIndex,
+    *,
+    labels: Sequence[str],
+    count: int,
+    learned: LearnedRelevance | None = None,
+    recent: Recent | None = None,
+) -> Understood:
+    """Understand a query and retrieve its candidates.
+
+    A price limit that the query states filters, unless the caller filters by price; when no product would
+    be left it is dropped with a note, since a shopper is better served by what lies above the limit.
+
+    Args:
+        count: how many candidates.
+        learned: tells the relevance of the candidates in place of their fused score.
+        recent: where the same query may be remembered.
+
+    Raises:
+        InvalidInputError: the embedding or the tag logits do not fit this release.
+    """
+    options = request.options
+    given = admitted(options)
+
+    def make() -> Understood:
+        return _understand(request, given, index, labels, count, learned)
+
+    if recent is None:
+        return make()
+    key = (
+        request.query,
+        request.embedding.tobytes(),
+        request.tag_logits.tobytes() if options.understand else b"",
+        count,
+        options.understand,
+        None if given is None else (given.conditions(), given.exclude),
+    )
+    return recent.of(key, index.version, make)
+
+
+def admitted(options: Options) -> Filters | None:
+    """The filters of a request, with the products that it leaves out and the shopper's age."""
+    hidden = options.exclude | options.shown | frozenset(options.refused)
+    filters = excluding(options.filters, hidden) if hidden else options.filters
+    return replace(filters or NO_FILTERS, age=options.age) if options.age else filters
+
+
+def excluding(filters: Filters | None, ids: set[str] | frozenset[str]) -> Filters:
+    """The filters with further ids left out."""
+    filters = filters or Filters()
+    return replace(filters, exclude=filters.exclude | ids)
+
+
+def _understand(
+    request: SearchRequest,
+    given: Filters | None,
+    index: LiveIndex,
+    labels: Sequence[str],
+    count: int,
+    learned: LearnedRelevance | None,
+) -> Understood:
+    options, query = request.options, request.query
+    notes: list[str] = []
+    tags: tuple[Tag, ...] = ()
+    constraints = NO_CONSTRAINTS
+    if options.understand:
+        if labels and len(request.offsets):
+            if request.tag_logits.shape[1] != len(labels):
+                expected = f"{len(labels)} classes are expected, as the release has labels"
+                raise InvalidInputError("tag_logits", request.tag_logits.shape, expected)
+            tags = decode_tags(query, request.offsets, request.tag_logits, labels)
+        constraints = Constraints.read(query, tags)
+    filters, price = _with_price(given, constraints.price)
+
+    def retrieve(filters: Filters | None) -> Candidates:
+        vector, tolerant = request.embedding, options.understand
+        return index.retrieve(query, vector, count=count, filters=filters, tolerant=tolerant)
+
+    found = retrieve(filters)
+    if not len(found) and price is not None:
+        notes.append(f"No product fits the price limit of the query ({price.text}); it was not applied.")
+        filters, price = given, None
+        found = retrieve(filters)
+    notes += [f'"{one.word}" was read as "{", ".join(one.read_as)}" too.' for one in found.corrections]
+    told = None if learned is None else learned.relevance(query, found, index)
+    match = None
+    if constraints.terms:
+        match = match_tags(constraints, found.rows, index.brand_codes(found.rows), index)
+    _keep_as_they_are(found.rows, found.dense, found.lexical, found.fused)
+    if told is not None:
+        _keep_as_they_are(told.values, told.parts)
+    if match is not None:
+        _keep_as_they_are(match.values, match.satisfied)
+    return Understood(tags, constraints, filters, price, found, told, match, tuple(notes))
+
+
+def _with_price(
+    filters: Filters | None, price: PriceLimit | None
+) -> tuple[Filters | None, PriceLimit | None]:
+    if price is None:
+        return filters, None
+    if filters is not None and (filters.price_min is not None or filters.price_max is not None):
+        return filters, None
+    return replace(filters or Filters(), price_min=price.low, price_max=price.high), price
+
+
+def _keep_as_they_are(*arrays: npt.NDArray[np.generic]) -> None:
+    for array in arrays:
+        array.flags.writeable = False

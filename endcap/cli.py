@@ -6,6 +6,7 @@ import typer
 
 from endcap.commands import (
     affinities,
+    beside,
     build,
     compact,
     console,
@@ -41,6 +42,7 @@ app.command("evaluate")(evaluate.evaluate)
 app.command("export")(export.export)
 app.command("register")(register.register)
 app.command("rollback")(rollback.rollback)
+app.command("beside")(beside.beside)
 app.command("affinities")(affinities.affinities)
 app.command("forget")(forget.forget)
 app.add_typer(events.events, name="events")

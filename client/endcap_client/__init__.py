@@ -27,8 +27,10 @@ from endcap_client.errors import (
 )
 from endcap_client.events import Event
 from endcap_client.fleet import ServerState
+from endcap_client.interleaving import Drafted, team_draft
 from endcap_client.options import Filters, Options
 from endcap_client.results import Item, SearchResult, Tag
+from endcap_client.split import Split
 
 __all__ = [
     "AccessDenied",
@@ -37,6 +39,7 @@ __all__ = [
     "CertificateError",
     "Client",
     "ClientClosed",
+    "Drafted",
     "EndcapError",
     "Event",
     "FeedbackLost",
@@ -49,10 +52,12 @@ __all__ = [
     "SearchResult",
     "ServerError",
     "ServerState",
+    "Split",
     "Tag",
     "Timeout",
     "Tls",
     "Unavailable",
     "WrongProtocol",
+    "team_draft",
 ]
 __version__ = "0.1.0"

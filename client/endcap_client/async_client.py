@@ -45,10 +45,13 @@ class AsyncClient(BaseClient):
         k: int = schema.DEFAULT_K,
         diversity: float | None = None,
         timeout: float | None = None,
+        release: str | None = None,
         **options: Unpack[Options],
     ) -> SearchResult:
         """See :meth:`Client.search <endcap_client.client.Client.search>`."""
-        return (await self._run(operations.search((query,), user, k, diversity, options), timeout))[0]
+        return (await self._run(operations.search((query,), user, k, diversity, options, release), timeout))[
+            0
+        ]
 
     async def search_many(
         self,
@@ -58,11 +61,12 @@ class AsyncClient(BaseClient):
         k: int = schema.DEFAULT_K,
         diversity: float | None = None,
         timeout: float | None = None,
+        release: str | None = None,
         **options: Unpack[Options],
     ) -> list[SearchResult]:
         """See :meth:`Client.search_many <endcap_client.client.Client.search_many>`."""
         results: list[SearchResult] = []
-        for operation in operations.search_many(queries, user, k, diversity, options):
+        for operation in operations.search_many(queries, user, k, diversity, options, release):
             batch = await self._run(operation, timeout)
             results += batch
         return results
@@ -75,10 +79,11 @@ class AsyncClient(BaseClient):
         k: int = schema.DEFAULT_K,
         diversity: float | None = None,
         timeout: float | None = None,
+        release: str | None = None,
         **options: Unpack[Options],
     ) -> SearchResult:
         """See :meth:`Client.recommend <endcap_client.client.Client.recommend>`."""
-        return (await self._run(operations.recommend(user, item, k, diversity, options), timeout))[0]
+        return (await self._run(operations.recommend(user, item, k, diversity, options, release), timeout))[0]
 
     async def similar(
         self,
@@ -88,10 +93,11 @@ class AsyncClient(BaseClient):
         k: int = schema.DEFAULT_K,
         diversity: float | None = None,
         timeout: float | None = None,
+        release: str | None = None,
         **options: Unpack[Options],
     ) -> SearchResult:
         """See :meth:`Client.similar <endcap_client.client.Client.similar>`."""
-        return (await self._run(operations.recommend(user, item, k, diversity, options), timeout))[0]
+        return (await self._run(operations.recommend(user, item, k, diversity, options, release), timeout))[0]
 
     async def feedback(
         self,

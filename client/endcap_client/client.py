@@ -50,6 +50,7 @@ class Client(BaseClient):
         k: int = schema.DEFAULT_K,
         diversity: float | None = None,
         timeout: float | None = None,
+        release: str | None = None,
         **options: Unpack[Options],
     ) -> SearchResult:
         """The products for a query, best first.
@@ -60,6 +61,8 @@ class Client(BaseClient):
             k: how many products.
             diversity: 0 for relevance only, 1 for the most diverse list; None for the server's default.
             timeout: deadline of this call in seconds.
+            release: id of a release that `endcap beside` serves beside the current one and that shall
+                answer; None for the current one. See :class:`~endcap_client.split.Split`.
             **options: see :class:`~endcap_client.options.Options`.
 
         Raises:
@@ -69,7 +72,7 @@ class Client(BaseClient):
         Example:
             >>> shop.search("red dress", caps={"brand": 2}, explain=True)  # doctest: +SKIP
         """
-        return self._run(operations.search((query,), user, k, diversity, options), timeout)[0]
+        return self._run(operations.search((query,), user, k, diversity, options, release), timeout)[0]
 
     def search_many(
         self,
@@ -79,6 +82,7 @@ class Client(BaseClient):
         k: int = schema.DEFAULT_K,
         diversity: float | None = None,
         timeout: float | None = None,
+        release: str | None = None,
         **options: Unpack[Options],
     ) -> list[SearchResult]:
         """:meth:`search` for several queries in one request (long lists: several requests in turn).
@@ -89,6 +93,7 @@ class Client(BaseClient):
             k: how many products for each.
             diversity: as in :meth:`search`, the same for all.
             timeout: deadline of each request in seconds.
+            release: as in :meth:`search`.
             **options: as in :meth:`search`, the same for all.
 
         Raises:
@@ -96,7 +101,7 @@ class Client(BaseClient):
             EndcapError: see :mod:`endcap_client.errors`.
         """
         results: list[SearchResult] = []
-        for operation in operations.search_many(queries, user, k, diversity, options):
+        for operation in operations.search_many(queries, user, k, diversity, options, release):
             batch = self._run(operation, timeout)
             results += batch
         return results
@@ -109,17 +114,18 @@ class Client(BaseClient):
         k: int = schema.DEFAULT_K,
         diversity: float | None = None,
         timeout: float | None = None,
+        release: str | None = None,
         **options: Unpack[Options],
     ) -> SearchResult:
         """Products for a shopper without a query: by their taste, by a product they look at, or both.
 
-        With neither, what is popular.
+        With neither, what is popular. ``release`` is as in :meth:`search`.
 
         Raises:
             InvalidRequest: the catalogue has no such item, or another field is refused.
             EndcapError: see :mod:`endcap_client.errors`.
         """
-        return self._run(operations.recommend(user, item, k, diversity, options), timeout)[0]
+        return self._run(operations.recommend(user, item, k, diversity, options, release), timeout)[0]
 
     def similar(
         self,
@@ -129,6 +135,7 @@ class Client(BaseClient):
         k: int = schema.DEFAULT_K,
         diversity: float | None = None,
         timeout: float | None = None,
+        release: str | None = None,
         **options: Unpack[Options],
     ) -> SearchResult:
         """Products like this one; with ``user``, in the order that suits the shopper.
@@ -137,7 +144,7 @@ class Client(BaseClient):
             InvalidRequest: the catalogue has no such item, or another field is refused.
             EndcapError: see :mod:`endcap_client.errors`.
         """
-        return self._run(operations.recommend(user, item, k, diversity, options), timeout)[0]
+        return self._run(operations.recommend(user, item, k, diversity, options, release), timeout)[0]
 
     def feedback(
         self,

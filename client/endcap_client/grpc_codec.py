@@ -11,13 +11,14 @@ from typing import Any
 from tritonclient.grpc import service_pb2
 
 from endcap_client.errors import IncompatibleServer
-from endcap_client.operations import Array, Operation
+from endcap_client.inputs import Array
+from endcap_client.operations import Operation
 from endcap_client.tensors import pack, unpack
 
 
 def encode_request(operation: Operation[Any]) -> Any:
     """The ``ModelInferRequest`` of an operation."""
-    request = service_pb2.ModelInferRequest(model_name=operation.model)
+    request = service_pb2.ModelInferRequest(model_name=operation.target)
     contents = []
     for name, datatype, values in operation.inputs:
         request.inputs.add(name=name, datatype=datatype, shape=values.shape)

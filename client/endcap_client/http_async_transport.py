@@ -39,7 +39,7 @@ class AsyncHttpTransport:
         """See :class:`~endcap_client.transport.AsyncTransport`."""
         body, header_length = encode_request(operation)
         headers = {HEADER_LENGTH: str(header_length), "Content-Type": "application/octet-stream"}
-        path = f"/v2/models/{operation.model}/infer"
+        path = f"/v2/models/{operation.target}/infer"
         status, reason, answer, length = await self._exchange("POST", path, body, headers, timeout)
         if status != 200:
             raise error_from(str(status), error_text(answer) or reason, url=self._url)

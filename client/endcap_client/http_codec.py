@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from endcap_client.errors import IncompatibleServer, WrongProtocol
-from endcap_client.operations import Array, Operation
+from endcap_client.inputs import Array
+from endcap_client.operations import Operation
 from endcap_client.tensors import DTYPES, pack, unpack
 
 HEADER_LENGTH = "Inference-Header-Content-Length"

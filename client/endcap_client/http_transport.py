@@ -46,7 +46,7 @@ class HttpTransport:
         """See :class:`~endcap_client.transport.Transport`; ``watch`` lets others cut the connection."""
         body, header_length = encode_request(operation)
         headers = {HEADER_LENGTH: str(header_length)}
-        path = f"/v2/models/{operation.model}/infer"
+        path = f"/v2/models/{operation.target}/infer"
         reply = self._exchange("POST", path, body, headers, timeout, watch, operation.repeatable)
         if reply.status != 200:
             raise error_from(str(reply.status), error_text(reply.body) or reply.reason, url=self._url)

@@ -8,20 +8,18 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from endcap_client import schema
 from endcap_client.errors import IncompatibleServer, InvalidRequest
 from endcap_client.events import Event
+from endcap_client.inputs import Array, check_text, integer, number, objects, release_id, texts
 from endcap_client.options import encode_options
 from endcap_client.results import Item, SearchResult
 
 T = TypeVar("T")
-Array = NDArray[Any]
 Answer = Callable[[str], Array | None]
 """The output tensors of an answer by name."""
 
-_INT32 = 2**31
 _BASIC = (schema.ITEM_ID, schema.SCORE, schema.QUERY_INFO)
 _ACCEPTED = (schema.ACCEPTED,)
 
@@ -35,12 +33,19 @@ class Operation(Generic[T]):
         inputs: (name, datatype, values) each; strings as UTF-8 bytes in object arrays, batch first.
         outputs: names of the outputs to ask for.
         read: makes the result from the answer and the seconds it took.
+        release: of the release served beside the current one that shall answer; empty for the current one.
     """
 
     model: str
     inputs: list[tuple[str, str, Array]]
     outputs: tuple[str, ...]
     read: Callable[[Answer, float], T]
+    release: str = ""
+
+    @property
+    def target(self) -> str:
+        """Name of the Triton model that is asked; `endcap beside` serves a release as MODEL-RELEASE."""
+        return f"{self.model}-{self.release}" if self.release else self.model
 
     @property
     def repeatable(self) -> bool:
@@ -59,10 +64,11 @@ def search(
     k: int,
     diversity: float | None,
     options: Mapping[str, Any],
+    release: str | None = None,
 ) -> Operation[list[SearchResult]]:
     """One batch request of B = ``len(queries)`` rows; options hold for all rows."""
-    inputs = [("query", "BYTES", _texts("query", queries))]
-    return _ranking(schema.SEARCH, inputs, len(queries), user, k, diversity, options)
+    inputs = [("query", "BYTES", texts("query", queries))]
+    return _ranking(schema.SEARCH, inputs, len(queries), user, k, diversity, options, release)
 
 
 def search_many(
@@ -71,6 +77,7 @@ def search_many(
     k: int,
     diversity: float | None,
     options: Mapping[str, Any],
+    release: str | None = None,
 ) -> list[Operation[list[SearchResult]]]:
     """:func:`search` in as many requests as the batch limit asks for."""
     if isinstance(queries, str):
@@ -90,17 +97,23 @@ def search_many(
             k,
             diversity,
             options,
+            release,
         )
         for start in range(0, len(queries), step)
     ]
 
 
 def recommend(
-    user: str | None, item: str | None, k: int, diversity: float | None, options: Mapping[str, Any]
+    user: str | None,
+    item: str | None,
+    k: int,
+    diversity: float | None,
+    options: Mapping[str, Any],
+    release: str | None = None,
 ) -> Operation[list[SearchResult]]:
     """A request without a query."""
-    inputs = [] if item is None else [("item", "BYTES", _texts("item", (item,)))]
-    return _ranking(schema.RECOMMEND, inputs, 1, user, k, diversity, options)
+    inputs = [] if item is None else [("item", "BYTES", texts("item", (item,)))]
+    return _ranking(schema.RECOMMEND, inputs, 1, user, k, diversity, options, release)
 
 
 def feedback(events: Event | Mapping[str, Any] | Iterable[Event | Mapping[str, Any]]) -> list[Operation[int]]:
@@ -130,7 +143,7 @@ def delete(ids: str | Iterable[str]) -> list[Operation[int]]:
         ids = (ids,)
     documents = []
     for each in ids:
-        _check_text("id", each)
+        check_text("id", each)
         documents.append(_document("id", {"id": each}))
     return _catalog("delete", documents)
 
@@ -143,25 +156,26 @@ def _ranking(
     k: int,
     diversity: float | None,
     options: Mapping[str, Any],
+    release: str | None,
 ) -> Operation[list[SearchResult]]:
     if user is not None:
         users: Sequence[object] = (user,) * rows
         if isinstance(user, (list, tuple)):
             # A row without a shopper in a batch with some is the empty id: not personalized.
             users = ["" if each is None else each for each in user]
-        inputs.append(("user", "BYTES", _texts("user", users)))
-    inputs.append(("k", "INT32", np.full((rows, 1), _integer("k", k), np.int32)))
+        inputs.append(("user", "BYTES", texts("user", users)))
+    inputs.append(("k", "INT32", np.full((rows, 1), integer("k", k), np.int32)))
     if diversity is not None:
-        inputs.append(("diversity", "FP32", np.full((rows, 1), _number("diversity", diversity), np.float32)))
+        inputs.append(("diversity", "FP32", np.full((rows, 1), number("diversity", diversity), np.float32)))
     outputs: tuple[str, ...] = _BASIC
     document = encode_options(options)
     if document is not None:
-        inputs.append(("options", "BYTES", _objects([document] * rows)))
+        inputs.append(("options", "BYTES", objects([document] * rows)))
         if options.get("explain"):
             outputs = (*outputs, schema.EXPLANATION)
         if options.get("fields"):
             outputs = (*outputs, schema.PRODUCT)
-    return Operation(model, inputs, outputs, _read_ranking)
+    return Operation(model, inputs, outputs, _read_ranking, release_id(release))
 
 
 def _read_ranking(answer: Answer, seconds: float) -> list[SearchResult]:
@@ -200,21 +214,21 @@ def _read_accepted(answer: Answer, seconds: float) -> int:
 def _feedback(events: Sequence[Event]) -> Operation[int]:
     first = events[0]
     inputs = [
-        ("user", "BYTES", _texts("user", [event.user for event in events])),
-        ("item", "BYTES", _texts("item", [event.item for event in events])),
-        ("event", "BYTES", _texts("event", [event.event for event in events])),
-        ("event_id", "BYTES", _texts("event_id", [event.event_id for event in events])),
+        ("user", "BYTES", texts("user", [event.user for event in events])),
+        ("item", "BYTES", texts("item", [event.item for event in events])),
+        ("event", "BYTES", texts("event", [event.event for event in events])),
+        ("event_id", "BYTES", texts("event_id", [event.event_id for event in events])),
     ]
     if first.timestamp is not None:
-        times = [_number("timestamp", event.timestamp) for event in events]
+        times = [number("timestamp", event.timestamp) for event in events]
         inputs.append(("timestamp", "FP64", np.array(times, np.float64).reshape(-1, 1)))
     if first.query is not None:
-        inputs.append(("query", "BYTES", _texts("query", [event.query for event in events])))
+        inputs.append(("query", "BYTES", texts("query", [event.query for event in events])))
     if first.position is not None:
-        places = [_integer("position", event.position) for event in events]
+        places = [integer("position", event.position) for event in events]
         inputs.append(("position", "INT32", np.array(places, np.int32).reshape(-1, 1)))
     if first.release is not None:
-        inputs.append(("release", "BYTES", _texts("release", [event.release for event in events])))
+        inputs.append(("release", "BYTES", texts("release", [event.release for event in events])))
     return Operation(schema.FEEDBACK, inputs, _ACCEPTED, _read_accepted)
 
 
@@ -223,8 +237,8 @@ def _catalog(operation: str, documents: Sequence[bytes]) -> list[Operation[int]]
         Operation(
             schema.CATALOG,
             [
-                ("operation", "BYTES", _objects([operation.encode()] * len(batch))),
-                ("document", "BYTES", _objects(list(batch))),
+                ("operation", "BYTES", objects([operation.encode()] * len(batch))),
+                ("document", "BYTES", objects(list(batch))),
             ],
             _ACCEPTED,
             _read_accepted,
@@ -242,45 +256,6 @@ def _document(field: str, mapping: Mapping[str, Any]) -> bytes:
         raise InvalidRequest(
             f"{field}: got {mapping!r:.80}; JSON values are expected ({error})", field
         ) from None
-
-
-def _check_text(field: str, value: object) -> None:
-    if not isinstance(value, str):
-        raise TypeError(f"{field}: a str is expected, got {type(value).__name__}")
-
-
-def _texts(field: str, values: Iterable[object]) -> Array:
-    encoded = []
-    for value in values:
-        if not isinstance(value, str):
-            raise TypeError(f"{field}: a str is expected, got {type(value).__name__}")
-        try:
-            encoded.append(value.encode())
-        except UnicodeEncodeError as error:
-            raise InvalidRequest(
-                f"{field}: got {value!r:.80}; Unicode text is expected ({error})", field
-            ) from None
-    return _objects(encoded)
-
-
-def _objects(values: list[bytes]) -> Array:
-    array = np.empty((len(values), 1), np.object_)
-    array[:, 0] = values
-    return array
-
-
-def _integer(field: str, value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
-        raise TypeError(f"{field}: an int is expected, got {type(value).__name__}")
-    if not -_INT32 <= value < _INT32:
-        raise InvalidRequest(f"{field}: got {value}; a 32-bit integer is expected", field)
-    return int(value)
-
-
-def _number(field: str, value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
-        raise TypeError(f"{field}: a number is expected, got {type(value).__name__}")
-    return float(value)
 
 
 def _output(answer: Answer, name: str) -> Array:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from endcap_client.operations import Array
+from endcap_client.inputs import Array
 
 DTYPES: dict[str, Any] = {"INT32": np.int32, "INT64": np.int64, "FP32": np.float32, "FP64": np.float64}
 

@@ -67,7 +67,7 @@ def write_generation(
         if previous is not None:
             for old in kept:
                 if (previous / name / str(old)).is_dir():
-                    _link_tree(previous / name / str(old), model / str(old))
+                    link_tree(previous / name / str(old), model / str(old))
         _write_version(source / "1", model / str(version), config, release, precision)
     return (*(name for name in names if name not in ensembles), *ensembles)
 
@@ -135,7 +135,8 @@ def _set_dims(config: model_config_pb2.ModelConfig, release: Release) -> None:
             output.dims[:] = exact[output.name]
 
 
-def _link_tree(source: Path, target: Path) -> None:
+def link_tree(source: Path, target: Path) -> None:
+    """Take a version over as hard links."""
     shutil.copytree(source, target, copy_function=_link, ignore=shutil.ignore_patterns("__pycache__"))
 
 

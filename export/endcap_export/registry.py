@@ -28,6 +28,7 @@ from endcap_rerank.errors import InvalidInputError, ReleaseError
 from endcap_rerank.ranker import CATALOG_FILE
 from endcap_rerank.release import Release
 
+from endcap_export.beside_models import keep_beside, releases_beside
 from endcap_export.gate import GateError, Verdict, judge
 from endcap_export.generation import GENERATION_PREFIX, verify_generation, write_generation
 from endcap_export.reencode import reencode_changes
@@ -104,14 +105,14 @@ def register(
     if force is not None and not force.strip():
         raise InvalidInputError("force", force, "the reason is expected; it is kept")
     release = Release.open(release_dir, verify=True)
-    precision = _precision(release, precision)
+    precision = precision_of(release, precision)
     repository.mkdir(parents=True, exist_ok=True)
-    with _exclusive(repository):
+    with exclusive(repository):
         verdict = _judged(repository, release, precision)
         refusals = verdict.refusals
         if refusals and (force is None or not all(check.forceable for check in refusals)):
             raise GateError(release, verdict)
-        _copy_release(release, repository / RELEASES)
+        copy_release(release, repository / RELEASES)
         reason = force.strip() if force and refusals else ""
         return _switch(repository, release.id, templates, precision, "register", server, verdict, reason)
 
@@ -138,7 +139,7 @@ def rollback(
     Raises:
         ReleaseError: there is no such release in the repository, or as in ``register``.
     """
-    with _exclusive(repository):
+    with exclusive(repository):
         entries = history(repository)
         served = served_releases(entries)
         if to is None:
@@ -170,7 +171,7 @@ def verify_served(repository: Path) -> Registration:
     return entry
 
 
-def _precision(release: Release, wanted: str) -> str:
+def precision_of(release: Release, wanted: str) -> str:
     """The wanted precision; fp32 where the release has no int8."""
     return "fp32" if wanted == "int8" and "int8" not in release.manifest.get("precisions", ()) else wanted
 
@@ -209,6 +210,8 @@ def _switch(
         models = write_generation(
             draft, templates or default_templates(), release, version, precision, before, kept
         )
+        if before is not None:
+            keep_beside(before, draft)
         document = json.dumps([asdict(one) for one in (*entries, entry)], indent=2)
         (draft / REGISTRY).write_text(document, "utf-8")
         sync_tree(draft)
@@ -262,13 +265,19 @@ def _prune(repository: Path, generation: str, entries: Sequence[Registration]) -
     for entry in reversed(entries):
         if entry.release not in kept:
             kept.append(entry.release)
+    beside = releases_beside(repository / generation)
     for path in (repository / RELEASES).glob("[!.]*"):
         # A release that was built here but never registered is not ours to remove.
-        if path.name in kept[KEPT_VERSIONS:]:
+        if path.name in kept[KEPT_VERSIONS:] and path.name not in beside:
             shutil.rmtree(path, ignore_errors=True)
 
 
-def _copy_release(release: Release, releases: Path) -> None:
+def copy_release(release: Release, releases: Path) -> None:
+    """Copy a release into a repository unless it is there.
+
+    Raises:
+        ReleaseError: another one has its id.
+    """
     target = releases / release.id
     if target.resolve() == release.path.resolve():
         return
@@ -290,7 +299,7 @@ def _copy_release(release: Release, releases: Path) -> None:
 
 
 @contextlib.contextmanager
-def _exclusive(repository: Path) -> Iterator[None]:
+def exclusive(repository: Path) -> Iterator[None]:
     """One registration at a time, across processes."""
     if not repository.is_dir():
         raise ReleaseError(f"{repository}: no such repository")

@@ -8,7 +8,8 @@ from pathlib import Path
 from endcap_rerank.errors import ReleaseError
 from endcap_rerank.release import Release
 
-from endcap_export.registrations import Registration, current, history, served_releases
+from endcap_export.beside_models import releases_beside, remove_beside
+from endcap_export.registrations import MODELS, Registration, current, history, served_releases
 from endcap_export.registry import RELEASES, rollback, verify_served
 
 
@@ -17,6 +18,7 @@ def sound_release(repository: Path, say: Callable[[str], None]) -> Registration:
 
     It becomes a new version, as ``rollback`` does it, so what is broken is served by no later start either.
     Where the release itself is whole and only what Triton loads of it differs, it is registered anew.
+    A broken one that was served beside it is dropped: no experiment is worth a server that does not start.
 
     Args:
         say: told in one sentence what is broken and what is served instead.
@@ -27,6 +29,7 @@ def sound_release(repository: Path, say: Callable[[str], None]) -> Registration:
     Raises:
         ReleaseError: nothing is registered, no release is whole, or the repository cannot be written.
     """
+    _end_broken(repository, say)
     try:
         return verify_served(repository)
     except ReleaseError as broken:
@@ -45,3 +48,13 @@ def sound_release(repository: Path, say: Callable[[str], None]) -> Registration:
             say(f"refused: {broken}; {release} is served instead")
             return current(repository)
         raise
+
+
+def _end_broken(repository: Path, say: Callable[[str], None]) -> None:
+    generation = (repository / MODELS).resolve()
+    for release in releases_beside(generation):
+        try:
+            Release.open(repository / RELEASES / release, verify=True)
+        except ReleaseError as broken:
+            remove_beside(generation, release)
+            say(f"refused: {broken}; it is no longer served beside the current release")

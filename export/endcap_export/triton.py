@@ -24,6 +24,7 @@ TLS_VARIABLES = {
 
 class _Control(Protocol):
     def load_model(self, name: str, headers: Mapping[str, str] | None = None) -> None: ...
+    def unload_model(self, name: str, headers: Mapping[str, str] | None = None) -> None: ...
 
 
 def load_models(server: str, generation: Path, models: Sequence[str]) -> None:
@@ -62,6 +63,33 @@ def load_models(server: str, generation: Path, models: Sequence[str]) -> None:
             _write(generation / name / CONFIG, configs[name])
     for name in steps:
         _load(control, name, headers)
+
+
+def load_each(server: str, generation: Path, models: Sequence[str]) -> None:
+    """Load models that the server does not serve yet, in this order.
+
+    Raises:
+        ReleaseError: as ``load_models`` does.
+    """
+    control = _connect(server)
+    for name in models:
+        _load(control, name, _headers(server, generation.parent))
+
+
+def unload_each(server: str, repository: Path, models: Sequence[str]) -> None:
+    """Unload models in this order; one that is not loaded is no error.
+
+    Raises:
+        ReleaseError: the server cannot be reached or refuses.
+    """
+    from tritonclient.utils import InferenceServerException
+
+    control = _connect(server)
+    for name in models:
+        try:
+            control.unload_model(name, headers=_headers(server, repository))
+        except (InferenceServerException, OSError) as error:
+            raise ReleaseError(f"the server did not unload {name!r}: {error}") from error
 
 
 def _write(file: Path, config: Message) -> None:

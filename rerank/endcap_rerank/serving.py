@@ -58,7 +58,8 @@ class Served:
         self._ended = 0.0
         self._page = MetricsPage(triton, self.measures, self.release, args["model_version"])
         made = self.release.manifest.get("created_at")
-        if made is not None:
+        # All instances share the line: a release that is served beside the current one leaves it alone.
+        if made is not None and args["model_name"] == model:
             self.measures.set(RELEASED.name, datetime.fromisoformat(made).timestamp())
 
     def close(self) -> None:

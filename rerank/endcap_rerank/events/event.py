@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import time
 import uuid
 from typing import NamedTuple
@@ -14,6 +15,9 @@ from endcap_rerank.schema import EVENT_WEIGHTS, MAX_QUERY_CHARS
 
 MAX_CLOCK_SKEW = 24 * 3600.0
 """Seconds that a timestamp may lie ahead of the server's clock."""
+
+# Narrower than an id: a release is shown where nothing of a shopper may be.
+_RELEASE = re.compile(r"[A-Za-z0-9._-]{0,64}\Z")
 
 
 class Event(NamedTuple):
@@ -79,6 +83,10 @@ class Event(NamedTuple):
             isinstance(position, bool) or not isinstance(position, int) or not 0 <= position < 2**31
         ):
             raise InvalidInputError("position", position, "a rank from 0 is expected")
+        if release is not None and not (isinstance(release, str) and _RELEASE.match(release)):
+            raise InvalidInputError(
+                "release", release, "a release's id (letters, digits and ._-, at most 64) is expected"
+            )
         return cls(
             user=valid_id("user", user, required=True),
             item=valid_id("item", item, required=True),
@@ -87,7 +95,7 @@ class Event(NamedTuple):
             query=masked(query),
             position=position,
             event_id=valid_id("event_id", event_id),
-            release=valid_id("release", release),
+            release=release or "",
         )
 
     def identified(self) -> Event:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,9 +9,9 @@ import numpy as np
 
 from benchmarks import triton_metrics
 from benchmarks.load_page import write_page
-from benchmarks.load_run import Load, Requests, Run, send
+from benchmarks.load_run import Load, Requests, Run, new_log, send
 from benchmarks.load_series import PERCENTILES, by_phase, by_time, intervals, write_csv
-from endcap.launcher import Server
+from benchmarks.scratch_server import scratch_server
 from endcap.reports import Figure, Report
 
 
@@ -38,15 +37,10 @@ def run_load(
     Raises:
         EndcapError: no server, or Locust did not run. Failed requests are figures, not an error.
     """
-    directory.mkdir(parents=True, exist_ok=True)
-    log = directory / "load.log"
-    log.unlink(missing_ok=True)
-    with (
-        tempfile.TemporaryDirectory(prefix="endcap-load-") as folder,
-        Server.start(repository, state=Path(folder) / "state") as server,
-    ):
+    log = new_log(directory / "load.log")
+    with scratch_server(repository, name="load") as (server, _, folder):
         page = directory / "load-locust.html"
-        run = send(server, traffic, load, Path(folder), log, waiting=waiting, page=page)
+        run = send(server, traffic, load, folder, log, waiting=waiting, page=page)
     report = as_report(run)
     report.write(directory)
     pieces = by_time(run)

@@ -213,6 +213,13 @@ class Run:
         return self.answer_rate * self.load.seconds / max(len(self.measured), 1)
 
 
+def new_log(file: Path) -> Path:
+    """A log that does not exist yet, in a folder that does."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.unlink(missing_ok=True)
+    return file
+
+
 def send(
     server: Server,
     traffic: Path,

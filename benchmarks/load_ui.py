@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.load_run import LOCUSTFILE
-from endcap.launcher import Server
+from benchmarks.scratch_server import scratch_server
 
 
 def serve(
@@ -27,10 +26,7 @@ def serve(
     Raises:
         EndcapError: no server.
     """
-    with (
-        tempfile.TemporaryDirectory(prefix="endcap-load-") as scratch,
-        Server.start(repository, state=Path(scratch) / "state") as server,
-    ):
+    with scratch_server(repository, name="load") as (server, _, _):
         command = [sys.executable, "-m", "locust", "-f", str(LOCUSTFILE)]
         command += ["--web-host", "127.0.0.1", "--web-port", str(port)]
         command += ["--grpc-url", server.grpc_url, "--http-url", server.http_url]

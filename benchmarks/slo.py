@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,9 +10,9 @@ import numpy as np
 
 from benchmarks.load import as_report, latency_figures, server_figures
 from benchmarks.load_page import write_page
-from benchmarks.load_run import Load, Run, send
+from benchmarks.load_run import Load, Run, new_log, send
 from benchmarks.load_series import Piece, by_phase, by_time, write_csv
-from endcap.launcher import Server
+from benchmarks.scratch_server import scratch_server
 from endcap.reports import Figure, Report
 
 KEPT_UP = 0.97
@@ -77,17 +76,12 @@ def find_rate(
     Raises:
         EndcapError: no server, or Locust did not run.
     """
-    directory.mkdir(parents=True, exist_ok=True)
-    log = directory / "load-slo.log"
-    log.unlink(missing_ok=True)
+    log = new_log(directory / "load-slo.log")
     tried: list[tuple[Run, bool]] = []
-    with (
-        tempfile.TemporaryDirectory(prefix="endcap-load-") as scratch,
-        Server.start(repository, state=Path(scratch) / "state") as server,
-    ):
+    with scratch_server(repository, name="load") as (server, _, folder):
 
         def send_load(asked: Load) -> Run:
-            return send(server, traffic, asked, Path(scratch), log)
+            return send(server, traffic, asked, folder, log)
 
         progress("saturation")
         full = saturation(send_load, load)

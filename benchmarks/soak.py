@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,11 +12,11 @@ from endcap_rerank.errors import InvalidInputError
 
 from benchmarks.load import latency_figures, server_figures
 from benchmarks.load_page import Memory, write_page
-from benchmarks.load_run import Load, Run, send
+from benchmarks.load_run import Load, Run, new_log, send
 from benchmarks.load_series import by_phase, by_time, write_csv
 from benchmarks.process_memory import memory
+from benchmarks.scratch_server import scratch_server
 from benchmarks.slo import saturation
-from endcap.launcher import Server
 from endcap.reports import Figure, Report
 
 SHARE = 0.6
@@ -47,17 +46,12 @@ def soak(
     """
     if minutes < 0.5:
         raise InvalidInputError("minutes", minutes, "at least 0.5 is expected")
-    directory.mkdir(parents=True, exist_ok=True)
-    log = directory / "soak.log"
-    log.unlink(missing_ok=True)
+    log = new_log(directory / "soak.log")
     readings: list[tuple[float, float]] = []
-    with (
-        tempfile.TemporaryDirectory(prefix="endcap-soak-") as scratch,
-        Server.start(repository, state=Path(scratch) / "state") as server,
-    ):
+    with scratch_server(repository, name="soak") as (server, _, folder):
         progress("saturation")
         burst = replace(load, seconds=min(BURST, 15 * minutes))
-        full = saturation(lambda asked: send(server, traffic, asked, Path(scratch), log), burst)
+        full = saturation(lambda asked: send(server, traffic, asked, folder, log), burst)
         asked = replace(load, shape="steady", rate=SHARE * full.answer_rate, seconds=60 * minutes)
         progress(f"saturation: {full.answer_rate:.4g}/s; {minutes:g} minutes at {asked.rate:.4g}/s")
 
@@ -67,7 +61,7 @@ def soak(
                 readings.append((now, memory(server.pid)))
 
         page = directory / "soak-locust.html"
-        run = send(server, traffic, asked, Path(scratch), log, waiting=read_memory, page=page)
+        run = send(server, traffic, asked, folder, log, waiting=read_memory, page=page)
     over_time = [(at - run.began, mib) for at, mib in readings if at >= run.began]
     report = as_report(run, full.answer_rate, over_time)
     report.write(directory)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,6 +15,7 @@ from endcap_export.registry import RELEASES, current
 from endcap_rerank.settings import Settings
 
 from benchmarks import triton_metrics
+from benchmarks.scratch_server import scratch_server
 from benchmarks.traffic import Traffic, never_repeated
 from endcap.launcher import Server
 from endcap.local import LocalSearch
@@ -60,13 +60,12 @@ def measure(
     load_before = os.getloadavg()[0]
     texts = never_repeated(Traffic.of_path(queries).queries)
     with (
-        tempfile.TemporaryDirectory(prefix="endcap-stages-") as state,
-        Server.start(repository, state=Path(state)) as server,
+        scratch_server(repository, name="stages") as (server, state, _),
         Client(server.grpc_url, timeout=30.0) as shop,
     ):
         served = current(repository)
         local = LocalSearch.open(
-            repository / RELEASES / served.release, Settings(state=Path(state)), precision=served.precision
+            repository / RELEASES / served.release, Settings(state=state), precision=served.precision
         )
         users = _introduce(shop, texts)
         same = _same_answers(local, shop, texts, users)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import re
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from benchmarks.peers.grpc_load import GrpcLoad
 from benchmarks.peers.http_load import HttpLoad
 from benchmarks.peers.pipeline import DIVERSITY, K
 from benchmarks.peers.processes import ProcessTree
+from benchmarks.scratch_server import scratch_server
 from endcap.launcher import Server
 
 CACHE_MIB = 64
@@ -46,15 +46,13 @@ def running(repository: Path, *, cache: bool) -> Iterator[Running]:
     Raises:
         EndcapError: it does not start.
     """
-    with (
-        tempfile.TemporaryDirectory(prefix="endcap-peers-") as state,
-        Server.start(repository, state=Path(state), cache_mib=CACHE_MIB if cache else 0) as server,
-    ):
+    cache_mib = CACHE_MIB if cache else 0
+    with scratch_server(repository, name="peers", cache_mib=cache_mib) as (server, state, _):
         http = HttpLoad(int(server.http_url.rpartition(":")[2]))
         grpc = GrpcLoad(server.grpc_url)
         try:
             tree = ProcessTree(psutil.Process(server.pid))
-            yield Running(server, http, grpc, tree, Path(state))
+            yield Running(server, http, grpc, tree, state)
         finally:
             http.close()
             grpc.close()

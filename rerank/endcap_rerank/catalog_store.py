@@ -10,9 +10,9 @@ Whoever stores a product takes it apart into words too, so that no search has to
 from __future__ import annotations
 
 import json
+import logging
 import sqlite3
 import threading
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,22 +22,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from endcap_rerank.catalog_file import CatalogFile, number_after
 from endcap_rerank.errors import InvalidInputError, StoreError
 from endcap_rerank.product import Product
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS changes (
-    seq INTEGER PRIMARY KEY AUTOINCREMENT,
-    id TEXT NOT NULL UNIQUE,
-    document TEXT,           -- NULL: the product is deleted
-    embedding BLOB,          -- float32, little-endian
-    encoder_id TEXT,
-    texts INTEGER,           -- digest of all but prices and other numbers
-    words TEXT               -- what the lexical index needs, see endcap_rerank.index.words
-)
-"""
-_ADDED = {"texts": "INTEGER", "words": "TEXT"}
-"""Columns that stores of older versions lack."""
 # REPLACE removes the older row of the product, and AUTOINCREMENT never gives a number twice.
 _PUT = (
     "INSERT OR REPLACE INTO changes (id, document, embedding, encoder_id, texts, words) "
@@ -47,6 +35,8 @@ _REENCODE = (
     "INSERT OR REPLACE INTO changes (id, document, embedding, encoder_id, texts, words) "
     "SELECT id, document, ?, ?, texts, words FROM changes WHERE seq = ?"
 )
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -86,29 +76,40 @@ class CatalogStore:
     A call that returns has its changes on the disk (WAL, ``synchronous=FULL``); a call that raises has
     changed nothing. One object may be used by several threads.
 
+    A file that turns out to be damaged is left as it is: nothing is read from it or written to it until
+    another one lies in its place.
+
     Args:
         path: the database; it and its folder are created.
         timeout: seconds to wait for another process's write.
+        at_once: whether a file that cannot be opened is an error now; otherwise it is one at each use until
+            it can be.
 
     Raises:
         StoreError: the database cannot be opened.
     """
 
-    def __init__(self, path: Path, *, timeout: float = 5.0) -> None:
+    def __init__(self, path: Path, *, timeout: float = 5.0, at_once: bool = True) -> None:
         self.path = path
+        self._file = CatalogFile(path, timeout)
         self._lock = threading.Lock()
         self._own_writes = 0
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._connection = _open(path, timeout)
-        except (sqlite3.Error, OSError) as error:
-            raise StoreError(f"{path}: the catalogue store cannot be opened ({error})") from error
+            with self._file.errors("opened"):
+                self._file.connection()
+        except StoreError as error:
+            if at_once:
+                raise
+            _log.warning("%s", error)
 
-    def upsert(self, items: Iterable[tuple[Product, NDArray[np.float32]]], encoder_id: str) -> int:
+    def upsert(
+        self, items: Iterable[tuple[Product, NDArray[np.float32]]], encoder_id: str, *, after: int = 0
+    ) -> int:
         """Add or replace products, all of them or none.
 
         Args:
             items: each product with its L2-normalized vector [D] of the encoder ``encoder_id``.
+            after: the last change that is known; these come after it, also in a store that was begun anew.
 
         Returns:
             How many were given.
@@ -130,11 +131,14 @@ class CatalogStore:
             )
             for product, embedding in items
         ]
-        self._write(rows)
+        self._write(rows, after=after)
         return len(rows)
 
-    def delete(self, ids: Sequence[str]) -> int:
+    def delete(self, ids: Sequence[str], *, after: int = 0) -> int:
         """Take products out of the catalogue, all of them or none; unknown ids do no harm.
+
+        Args:
+            after: as of ``upsert``.
 
         Returns:
             How many were given.
@@ -142,7 +146,7 @@ class CatalogStore:
         Raises:
             StoreError: nothing was stored.
         """
-        self._write([(item_id, None, None, None, None, None) for item_id in ids])
+        self._write([(item_id, None, None, None, None, None) for item_id in ids], after=after)
         return len(ids)
 
     def reencode(self, vectors: Iterable[tuple[int, NDArray[np.float32]]], encoder_id: str) -> None:
@@ -171,7 +175,8 @@ class CatalogStore:
         """
         with self._reading() as connection:
             (others,) = connection.execute("PRAGMA data_version").fetchone()
-            return others, self._own_writes
+            # Whatever lies there after it was opened anew, nobody has seen it.
+            return others, self._own_writes + self._file.openings
 
     def changes_since(self, seq: int) -> list[Change]:
         """The latest state of each product changed after ``seq``, in the order of the changes.
@@ -206,32 +211,31 @@ class CatalogStore:
     def close(self) -> None:
         """Close the database."""
         with self._lock:
-            self._connection.close()
+            self._file.close()
 
-    def _write(self, rows: Sequence[tuple[str | bytes | int | None, ...]], statement: str = _PUT) -> None:
+    def _write(
+        self, rows: Sequence[tuple[str | bytes | int | None, ...]], statement: str = _PUT, *, after: int = 0
+    ) -> None:
         if not rows:
             return
-        with self._lock:
+        with self._lock, self._file.errors("written, nothing was stored"):
+            connection = self._file.connection()
+            connection.execute("BEGIN IMMEDIATE")
             try:
-                self._connection.execute("BEGIN IMMEDIATE")
-                try:
-                    self._connection.executemany(statement, rows)
-                    self._connection.execute("COMMIT")
-                except BaseException:
-                    if self._connection.in_transaction:
-                        self._connection.execute("ROLLBACK")
-                    raise
-            except sqlite3.Error as error:
-                raise StoreError(f"{self.path}: the change was not stored ({error})") from error
+                if after:
+                    number_after(connection, after)
+                connection.executemany(statement, rows)
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
             self._own_writes += 1  # data_version tells of other connections only
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
-        with self._lock:
-            try:
-                yield self._connection
-            except sqlite3.Error as error:
-                raise StoreError(f"{self.path}: the catalogue store cannot be read ({error})") from error
+        with self._lock, self._file.errors("read"):
+            yield self._file.connection()
 
 
 def checked_vector(
@@ -249,29 +253,3 @@ def checked_vector(
     if not np.isfinite(array).all():
         raise InvalidInputError(field, "NaN or infinity", "finite numbers are expected")
     return array
-
-
-def _open(path: Path, timeout: float) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, timeout=timeout, isolation_level=None, check_same_thread=False)
-    try:
-        give_up = time.monotonic() + timeout
-        while True:
-            try:
-                # Two processes that switch a new database to WAL at once collide without waiting.
-                connection.execute("PRAGMA journal_mode = WAL")
-                connection.execute("PRAGMA synchronous = FULL")
-                connection.execute(_SCHEMA)
-                known = {row[1] for row in connection.execute("PRAGMA table_info(changes)")}
-                for name, kind in _ADDED.items():
-                    if name not in known:
-                        connection.execute(f"ALTER TABLE changes ADD COLUMN {name} {kind}")
-                return connection
-            except sqlite3.OperationalError as error:
-                # Another process may have added the column meanwhile: look again.
-                again = "locked" in str(error) or "duplicate column" in str(error)
-                if not again or time.monotonic() > give_up:
-                    raise
-                time.sleep(0.01)
-    except BaseException:
-        connection.close()
-        raise

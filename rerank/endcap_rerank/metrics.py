@@ -57,6 +57,11 @@ ANSWERS = (
     Family("endcap_personalized_total", "counter", "Lists fitted to the shopper or the session."),
     Family("endcap_cold_total", "counter", "Lists for a shopper of whom nothing is known."),
     Family("endcap_store_unreadable_total", "counter", "Lists not fitted because the events are unreadable."),
+    Family(
+        "endcap_catalog_unreadable_total",
+        "counter",
+        "Lists made without the latest changes of the catalogue, which are unreadable.",
+    ),
     Family("endcap_list_diversity", "histogram", "Intra-list diversity (1 - mean cosine).", buckets=SHARES),
     Family(
         "endcap_list_brand_entropy",

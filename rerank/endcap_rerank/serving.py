@@ -13,12 +13,13 @@ from typing import Any
 
 import numpy as np
 
+from endcap_rerank.catalog_changes import CHANGES_UNREADABLE
 from endcap_rerank.deployed import deployed_release
 from endcap_rerank.errors import CancelledError, EndcapError, InvalidInputError
 from endcap_rerank.events import Event
 from endcap_rerank.filters import Filters
 from endcap_rerank.masking import CARD, EMAIL, PHONE
-from endcap_rerank.metrics import FAILED, RELEASED, STAGES, Measures
+from endcap_rerank.metrics import FAILED, RELEASED, SIMILARITY, STAGES, Measures
 from endcap_rerank.metrics_page import MetricsPage
 from endcap_rerank.pool import STORE_UNREADABLE, Pool
 from endcap_rerank.ranker import Ranker
@@ -162,6 +163,8 @@ def count_answer(
         measures.count("endcap_filtered_total")
     if pool.personalized:
         measures.count("endcap_personalized_total")
+    if CHANGES_UNREADABLE in pool.notes:
+        measures.count("endcap_catalog_unreadable_total")
     if STORE_UNREADABLE in pool.notes:
         measures.count("endcap_store_unreadable_total")
     elif request.user and request.options.personalize and not pool.profile.known:
@@ -170,6 +173,8 @@ def count_answer(
     size = len(positions)
     if not size:
         measures.count("endcap_empty_total")
+    elif isinstance(request, SearchRequest):
+        measures.observe(SIMILARITY.name, float(request.embedding @ scored.embeddings[positions[0]]))
     if size < 2:
         return
     vectors = scored.embeddings[positions]

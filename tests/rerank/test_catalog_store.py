@@ -86,7 +86,7 @@ def test_a_locked_database_is_a_store_error_and_nothing_is_stored(tmp_path):
 
 
 def test_a_full_disk_is_a_store_error_and_nothing_is_stored(store):
-    store._connection.execute("PRAGMA max_page_count = 20")  # SQLite's own way to run out of space
+    store._file.connection().execute("PRAGMA max_page_count = 20")  # SQLite's own way to run out of space
     many = [(Product(id=str(n), title="t" * 2000), unit_vectors(1)[0]) for n in range(200)]
     with pytest.raises(StoreError, match="full"):
         store.upsert(many, ENCODER)

@@ -11,9 +11,13 @@ from pathlib import Path
 
 import pytest
 from endcap_rerank.catalog_changes import CHANGES_UNREADABLE
+from endcap_rerank.catalog_store import CatalogStore
 from endcap_rerank.errors import InvalidInputError, StoreError
 from endcap_rerank.events import EVENTS_FILE, Event, Limits, SqliteEventStore
 from endcap_rerank.events.clock import SteadyClock
+from endcap_rerank.index import Index
+from endcap_rerank.index.compaction import compact
+from endcap_rerank.index.segments import SegmentFolder
 from endcap_rerank.product import Product
 from endcap_rerank.ranker import CATALOG_FILE, Ranker
 from endcap_rerank.requests import RecommendRequest
@@ -130,6 +134,7 @@ from pathlib import Path
 sys.path.insert(0, {tests!r})
 from ranking_shop import open_ranker, search_request
 from endcap_rerank.catalog_changes import CHANGES_UNREADABLE
+from endcap_rerank.catalog_store import CatalogStore
 from endcap_rerank.errors import InvalidInputError, StoreError
 from test_store_down import info, purchases
 
@@ -248,3 +253,73 @@ def test_damaged_changes_of_the_catalogue_leave_what_is_known(release, tmp_path)
     other.commit()
     other.close()
     assert CHANGES_UNREADABLE not in info(ranker.search(search_request("kettle", k=3)))["notes"]
+
+
+def kettles(ranker, k=5):
+    ranked = ranker.search(search_request("kettle", k=k, diversity=0.0))
+    return ranked.item_ids, CHANGES_UNREADABLE in info(ranked)["notes"]
+
+
+def changes(ranker, *ids):
+    """Kettles that are nearer to the query than any other."""
+    vector = search_request("kettle").embedding
+    ranker.upsert([(Product(id=item, title="kettle"), vector) for item in ids])
+
+
+def mended(ranker):
+    """Wait until the file is opened anew, which is tried once a second."""
+    deadline = time.monotonic() + 10
+    while kettles(ranker)[1]:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+@pytest.mark.parametrize("damage", ["all", "pages"])
+def test_a_catalogue_damaged_at_the_start_serves_and_stays_as_it_is(release, tmp_path, damage, caplog):
+    writer = Ranker.open(release, Settings(state=tmp_path))
+    usual, _ = kettles(writer)
+    changes(writer, *(f"new {number}" for number in range(40)))
+    writer.index._store.close()
+    file = tmp_path / CATALOG_FILE
+    whole = file.read_bytes()
+    half = b"no page" * 600 if damage == "all" else b"\0" * (len(whole) - 4096)
+    broken = half if damage == "all" else whole[:4096] + half
+    file.write_bytes(broken)
+    with caplog.at_level(logging.WARNING):
+        ranker = Ranker.open(release, Settings(state=tmp_path))
+        assert [kettles(ranker), kettles(ranker)] == [(usual, True)] * 2
+    assert len([text for text in caplog.messages if "stays as it is until" in text]) == 1
+    for refused in (lambda: changes(ranker, "later"), lambda: ranker.delete(["p1"])):
+        with pytest.raises(StoreError, match=r"catalog\.db.*is damaged.*backup"):
+            refused()
+    assert file.read_bytes() == broken
+    assert ranker.feedback(purchases("p1")) == 1
+    file.write_bytes(whole)
+    mended(ranker)
+    assert all(item.startswith("new") for item in kettles(ranker)[0])
+    changes(ranker, "later")
+    assert "later" in Ranker.open(release, Settings(state=tmp_path)).index.item_ids(range(288, 329))
+
+
+def test_a_catalogue_that_is_begun_anew_goes_on_from_what_segments_hold(release, tmp_path):
+    file = tmp_path / CATALOG_FILE
+    store = CatalogStore(file)
+    for item in ("first", "second", "third"):
+        store.upsert([(Product(id=item, title="kettle"), search_request("kettle").embedding)], "encoder-a")
+    assert compact(Index.open(release.index), store, SegmentFolder(tmp_path, release.id)) is not None
+    store.delete(["p1"])
+    store.close()
+    file.write_bytes(b"no database " * 1000)
+    ranker, other = (Ranker.open(release, Settings(state=tmp_path)) for _ in range(2))
+    assert set(kettles(ranker)[0]) >= {"first", "second", "third"}
+    assert ranker.index.row("p1") is not None
+    file.rename(tmp_path / "damaged.db")
+    mended(ranker)
+    changes(ranker, "again")
+    ranker.delete(["second"])
+    mended(other)
+    for one in (ranker, other, Ranker.open(release, Settings(state=tmp_path))):
+        found, unread = kettles(one)
+        assert not unread
+        assert {"first", "third", "again"} <= set(found)
+        assert "second" not in found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -51,10 +52,19 @@ class LiveIndex(LiveFilters):
     Args:
         store: where changes come from; without one the catalogue stays as released.
         segments: where compactions write; without it changes stay in memory.
+        at_once: whether changes that cannot be read are an error now; otherwise only of ``refresh``.
+
+    Raises:
+        StoreError: the store cannot be read.
     """
 
     def __init__(
-        self, index: Index, store: CatalogStore | None = None, segments: SegmentFolder | None = None
+        self,
+        index: Index,
+        store: CatalogStore | None = None,
+        segments: SegmentFolder | None = None,
+        *,
+        at_once: bool = True,
     ) -> None:
         seen = "" if segments is None else segments.current()
         super().__init__(index, None if store is None or segments is None else segments.open(index))
@@ -65,7 +75,8 @@ class LiveIndex(LiveFilters):
         if store is not None and segments is not None:
             self._watch = SegmentWatch(segments, store.path, index, seen, (self._brands, self._categories))
             self._compactor = Compactor(index, store.path, segments)
-        self.refresh()
+        with nullcontext() if at_once else suppress(StoreError):
+            self.refresh()
 
     def refresh(self) -> bool:
         """Take in what any process has changed since the last call; microseconds when nothing has.
@@ -99,7 +110,7 @@ class LiveIndex(LiveFilters):
         checked = [
             (product, checked_vector("embedding", vector, self.dimension)) for product, vector in items
         ]
-        count = self._writable().upsert(checked, self.index.encoder_id)
+        count = self._writable().upsert(checked, self.index.encoder_id, after=self.seq)
         self._written()
         return count
 
@@ -109,7 +120,7 @@ class LiveIndex(LiveFilters):
         Raises:
             StoreError: nothing was stored.
         """
-        count = self._writable().delete(ids)
+        count = self._writable().delete(ids, after=self.seq)
         self._written()
         return count
 

@@ -16,6 +16,7 @@ from endcap_rerank.schema import EVENT_WEIGHTS
 
 MILLISECONDS = (0.5, 1.0, 2.0, 3.0, 5.0, 8.0, 12.0, 20.0, 35.0, 60.0, 100.0, 200.0, 500.0, 2000.0)
 CANDIDATES = (0.0, 1.0, 10.0, 50.0, 100.0, 150.0, 200.0, 300.0, 500.0, 1000.0)
+COSINES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 1.0)
 SHARES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 LAG_SECONDS = (1.0, 5.0, 15.0, 60.0, 300.0, 1800.0, 3600.0, 21600.0, 86400.0, 604800.0)
 
@@ -47,6 +48,9 @@ class Family:
 FAILED = Family("endcap_failed_total", "counter", "Requests not answered, by whose fault.", "code", CODES)
 RELEASED = Family("endcap_release_timestamp_seconds", "gauge", "When the served release was made.")
 COMMON = (FAILED, RELEASED)
+SIMILARITY = Family(
+    "endcap_top_similarity", "histogram", "Cosine of a query and its first product.", buckets=COSINES
+)
 
 ANSWERS = (
     Family("endcap_stage_milliseconds", "histogram", "Time of a stage.", "stage", STAGES, MILLISECONDS),
@@ -81,7 +85,7 @@ CHANGES = (
 )
 FAMILIES: dict[str, tuple[Family, ...]] = {
     "tokenize": COMMON,
-    "rerank": COMMON + ANSWERS,
+    "rerank": (*COMMON, *ANSWERS, SIMILARITY),
     "recommend": COMMON + ANSWERS,
     "feedback": COMMON + FEEDBACK,
     "catalog": COMMON + CHANGES,

@@ -16,6 +16,7 @@ from endcap.commands import (
     events,
     export,
     forget,
+    monitor,
     register,
     report,
     rollback,
@@ -45,6 +46,7 @@ app.command("rollback")(rollback.rollback)
 app.command("beside")(beside.beside)
 app.command("affinities")(affinities.affinities)
 app.command("forget")(forget.forget)
+app.command("monitor")(monitor.monitor)
 app.add_typer(events.events, name="events")
 app.command("vectors")(vectors.vectors)
 app.command("compact")(compact.compact)

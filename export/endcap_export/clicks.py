@@ -29,7 +29,7 @@ CLIP = 10.0
 
 MIN_CLICKS = 100
 """Clicks on products seen at several places below which nothing is estimated."""
-_MIN_SHOWN = 0.8
+MIN_SHOWN = 0.8
 """Share of the places above the deepest one that have a view, below which views are no impressions."""
 
 
@@ -123,7 +123,7 @@ def estimate_propensities(events: Iterable[Event], *, min_clicks: int = MIN_CLIC
     if not shown:
         return _fallback(deepest, "no views with a query and a position are in the log")
     share = sum(len(seen) for seen in places.values()) / sum(max(seen) + 1 for seen in places.values())
-    if share < _MIN_SHOWN:
+    if share < MIN_SHOWN:
         return _fallback(deepest, f"views cover only {share:.0%} of the places that must have been shown")
     ratios = _ratios(shown, clicked)
     clicks = sum(sum(pair) for pair in ratios.values())

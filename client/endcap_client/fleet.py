@@ -102,7 +102,7 @@ class Fleet:
 
     def end(self, server: Server, outcome: BaseException | None) -> None:
         """A call ended: without an error, or with this one."""
-        reached = _reached(outcome)
+        reached = outcome is None or _reached(outcome)
         with self._lock:
             server.in_flight -= 1
             server.breaker.end(reached, time.monotonic())
@@ -183,13 +183,13 @@ def _kept(error: EndcapError, message: str | None = None) -> EndcapError:
     return kept
 
 
-def _reached(outcome: BaseException | None) -> bool | None:
-    """What an outcome says of the server's health: None is nothing, False counts as a failure.
+def _reached(outcome: BaseException) -> bool | None:
+    """What an error says of the server's health: None is nothing, False counts as a failure.
 
     Any answer says that it is well, a refusal of the request or of its key among them. A timeout says
     nothing: the deadline may have been short.
     """
-    if outcome is None or isinstance(outcome, Overloaded):
+    if isinstance(outcome, Overloaded):
         return True
     if isinstance(outcome, (Unavailable, CertificateError, WrongProtocol)):
         return False

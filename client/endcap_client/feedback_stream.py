@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
 from endcap_client.connection import seconds
-from endcap_client.errors import BufferFull, ClientClosed, EndcapError, FeedbackLost, InvalidRequest
+from endcap_client.errors import EndcapError, FeedbackLost, InvalidRequest
 from endcap_client.events import Event
-from endcap_client.failures import timeout_of
-from endcap_client.feedback_buffer import FIRST_PAUSE, LONGEST_PAUSE, FeedbackBuffer
-
-log = logging.getLogger("endcap_client")
+from endcap_client.feedback_buffer import FeedbackBuffer, log
 
 
 class FeedbackStream:
@@ -37,10 +32,9 @@ class FeedbackStream:
         self._send = send
         self._timeout = timeout
         self._closed = closed
-        self._buffer = FeedbackBuffer(max_buffer)
+        self._buffer = FeedbackBuffer(max_buffer, timeout)
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
-        self._ends: float | None = None
 
     def add(self, event: Event | Mapping[str, Any], *, timeout: float | None = None) -> None:
         """Take an event; it is sent soon after. Waits while the buffer is full.
@@ -58,12 +52,10 @@ class FeedbackStream:
         checked = self._buffer.checked(event)
         wait = self._timeout if timeout is None else seconds("timeout", timeout)
         with self._changed:
-            self._check_open()
-            if not self._changed.wait_for(lambda: not self._buffer.full or self._ends is not None, wait):
-                raise BufferFull(
-                    f"{len(self._buffer)} events wait and none was stored within {wait:g} s; see the cause"
-                ) from self._buffer.error
-            self._check_open()
+            self._buffer.check_open()
+            if not self._changed.wait_for(lambda: not self._buffer.full or self._buffer.closing, wait):
+                raise self._buffer.no_room(wait) from self._buffer.error
+            self._buffer.check_open()
             self._buffer.push(checked)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="endcap-feedback")
@@ -83,7 +75,7 @@ class FeedbackStream:
         wait = self._timeout if timeout is None else seconds("timeout", timeout)
         with self._changed:
             if not self._changed.wait_for(lambda: not len(self._buffer), wait):
-                raise timeout_of(f"{len(self._buffer)} events of feedback") from self._buffer.error
+                raise self._buffer.still_waiting() from self._buffer.error
             self._buffer.check_refused()
 
     def close(self, timeout: float | None = None) -> None:
@@ -97,8 +89,7 @@ class FeedbackStream:
         """
         wait = self._timeout if timeout is None else seconds("timeout", timeout)
         with self._changed:
-            if self._ends is None:
-                self._ends = time.monotonic() + wait
+            self._buffer.close(wait)
             self._changed.notify_all()
         if self._thread is not None:
             self._thread.join()
@@ -125,24 +116,26 @@ class FeedbackStream:
             error.add_note(str(lost))
             log.error("%s", lost)
 
-    def _check_open(self) -> None:
-        if self._ends is not None:
-            raise ClientClosed("the feedback stream is closed; the event was not taken")
-
     def _run(self) -> None:
-        pause = FIRST_PAUSE
         while self._more():
+            events = self._buffer.batch()
             try:
-                self._deliver(self._buffer.batch())
-                pause = FIRST_PAUSE
+                self._send(events, self._buffer.seconds())
+            except InvalidRequest as error:
+                with self._changed:
+                    self._buffer.refused(len(events), error)
+                    self._changed.notify_all()
             except EndcapError as error:
                 with self._changed:
-                    self._buffer.failed(error)
-                    if self._ends is not None and time.monotonic() + pause >= self._ends:
+                    pause = self._buffer.failed(error)
+                    if pause is None:
                         self._give_up(error)
                         return
                     self._changed.wait(pause)
-                pause = min(2 * pause, LONGEST_PAUSE)
+            else:
+                with self._changed:
+                    self._buffer.stored(len(events))
+                    self._changed.notify_all()
 
     def _give_up(self, error: EndcapError) -> None:
         self._buffer.give_up(error)
@@ -158,39 +151,13 @@ class FeedbackStream:
         """Wait for events; False when none will come."""
         with self._changed:
             while not len(self._buffer):
-                if self._ends is not None:
-                    return False
-                if self._abandoned():
+                if self._buffer.closing or self._abandoned():
                     return False
                 self._changed.wait(0.5)
-            if self._ends is None and self._abandoned():
-                self._ends = time.monotonic() + self._timeout
+            if self._abandoned():
+                self._buffer.close(self._timeout)
             return True
 
     def _abandoned(self) -> bool:
         """Whether the program has ended around this thread, which it waits for."""
         return not threading.main_thread().is_alive()
-
-    def _deliver(self, events: list[Event]) -> None:
-        try:
-            self._send(events, self._patience())
-        except InvalidRequest as error:
-            if len(events) > 1:
-                # Nothing of a request is stored when one event of it cannot be used: find that one.
-                middle = len(events) // 2
-                self._deliver(events[:middle])
-                self._deliver(events[middle:])
-                return
-            with self._changed:
-                self._buffer.refuse(error)
-                self._changed.notify_all()
-            log.warning("an event of feedback was refused: %s", error)
-            return
-        with self._changed:
-            self._buffer.stored(len(events))
-            self._changed.notify_all()
-
-    def _patience(self) -> float:
-        if self._ends is None:
-            return self._timeout
-        return min(self._timeout, max(self._ends - time.monotonic(), 0.001))

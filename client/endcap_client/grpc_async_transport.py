@@ -7,33 +7,21 @@ from typing import Any
 
 import grpc
 import grpc.aio
-from tritonclient.grpc import service_pb2, service_pb2_grpc
+from tritonclient.grpc import service_pb2
 
 from endcap_client.connection import ClientOptions
 from endcap_client.diagnosis import diagnosis, unexplained
 from endcap_client.errors import EndcapError
-from endcap_client.grpc_channel import channel_arguments, credentials_of, error_of, metadata_of
+from endcap_client.grpc_channel import Channel, error_of
 from endcap_client.grpc_codec import decode_answer, encode_request
 from endcap_client.operations import Answer, Operation
-from endcap_client.tracing import propagation
 
 
-class AsyncGrpcTransport:
+class AsyncGrpcTransport(Channel):
     """One channel to one server on the running event loop."""
 
     def __init__(self, url: str, options: ClientOptions) -> None:
-        self._url = url
-        self._options = options
-        self._metadata = metadata_of(options)
-        self._trace = propagation()
-        credentials = credentials_of(options)
-        arguments = channel_arguments(options)
-        self._channel = (
-            grpc.aio.insecure_channel(url, arguments)
-            if credentials is None
-            else grpc.aio.secure_channel(url, credentials, arguments)
-        )
-        self._stub = service_pb2_grpc.GRPCInferenceServiceStub(self._channel)
+        super().__init__(url, options, grpc.aio)
 
     async def infer(self, operation: Operation[Any], timeout: float) -> Answer:
         """See :class:`~endcap_client.transport.AsyncTransport`."""
@@ -70,8 +58,3 @@ class AsyncGrpcTransport:
     async def close(self) -> None:
         """Close the channel."""
         await self._channel.close()
-
-    def _headers(self) -> tuple[tuple[str, str], ...]:
-        if self._trace is None:
-            return self._metadata
-        return (*self._metadata, *self._trace().items())

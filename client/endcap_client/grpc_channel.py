@@ -1,4 +1,4 @@
-"""What both gRPC transports share: channel settings, credentials and errors."""
+"""What both gRPC transports share: the channel, its settings, the headers of a call, errors."""
 
 from __future__ import annotations
 
@@ -6,11 +6,43 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+from tritonclient.grpc import service_pb2_grpc
 
 from endcap_client.connection import ClientOptions
 from endcap_client.errors import EndcapError
 from endcap_client.failures import error_from
 from endcap_client.tls import context_of
+from endcap_client.tracing import propagation
+
+
+class Channel:
+    """One channel to one server.
+
+    Args:
+        url: ``host:port``.
+        options: of the client.
+        made_by: ``grpc`` or ``grpc.aio``, which makes it.
+    """
+
+    def __init__(self, url: str, options: ClientOptions, made_by: Any) -> None:
+        self._url = url
+        self._options = options
+        self._metadata = tuple(options.headers.items())
+        self._trace = propagation()
+        credentials = credentials_of(options)
+        arguments = channel_arguments(options)
+        self._channel = (
+            made_by.insecure_channel(url, arguments)
+            if credentials is None
+            else made_by.secure_channel(url, credentials, arguments)
+        )
+        self._stub = service_pb2_grpc.GRPCInferenceServiceStub(self._channel)
+
+    def _headers(self) -> tuple[tuple[str, str], ...]:
+        """As gRPC takes them, with the trace that is passed on."""
+        if self._trace is None:
+            return self._metadata
+        return (*self._metadata, *self._trace().items())
 
 
 def channel_arguments(options: ClientOptions) -> list[tuple[str, int]]:
@@ -49,11 +81,6 @@ def credentials_of(options: ClientOptions) -> grpc.ChannelCredentials | None:
         None if file is None else Path(file).read_bytes() for file in (tls.ca, tls.key, tls.certificate)
     )
     return grpc.ssl_channel_credentials(ca, key, certificate)
-
-
-def metadata_of(options: ClientOptions) -> tuple[tuple[str, str], ...]:
-    """The headers as gRPC takes them."""
-    return tuple(options.headers.items())
 
 
 def error_of(failure: Any, url: str) -> EndcapError:

@@ -6,33 +6,21 @@ from collections.abc import Callable
 from typing import Any
 
 import grpc
-from tritonclient.grpc import service_pb2, service_pb2_grpc
+from tritonclient.grpc import service_pb2
 
 from endcap_client.connection import ClientOptions
 from endcap_client.diagnosis import diagnosis, unexplained
 from endcap_client.errors import EndcapError
-from endcap_client.grpc_channel import channel_arguments, credentials_of, error_of, metadata_of
+from endcap_client.grpc_channel import Channel, error_of
 from endcap_client.grpc_codec import decode_answer, encode_request
 from endcap_client.operations import Answer, Operation
-from endcap_client.tracing import propagation
 
 
-class GrpcTransport:
+class GrpcTransport(Channel):
     """One channel to one server, shared by every thread that uses the client."""
 
     def __init__(self, url: str, options: ClientOptions) -> None:
-        self._url = url
-        self._options = options
-        self._metadata = metadata_of(options)
-        self._trace = propagation()
-        credentials = credentials_of(options)
-        arguments = channel_arguments(options)
-        self._channel = (
-            grpc.insecure_channel(url, arguments)
-            if credentials is None
-            else grpc.secure_channel(url, credentials, arguments)
-        )
-        self._stub = service_pb2_grpc.GRPCInferenceServiceStub(self._channel)
+        super().__init__(url, options, grpc)
 
     def infer(self, operation: Operation[Any], timeout: float) -> Answer:
         """See :class:`~endcap_client.transport.Transport`."""
@@ -75,11 +63,6 @@ class GrpcTransport:
     def close(self) -> None:
         """Close the channel."""
         self._channel.close()
-
-    def _headers(self) -> tuple[tuple[str, str], ...]:
-        if self._trace is None:
-            return self._metadata
-        return (*self._metadata, *self._trace().items())
 
 
 class PendingGrpc:

@@ -16,6 +16,10 @@ MAX_AGE = 120
 """Highest age in years, of a product's ``min_age`` and of a request."""
 
 
+MAX_REVIEWS = 1e12
+"""Most reviews that a product may state; more is a mistake, and would soon not fit an integer of 64 bits."""
+
+
 @dataclass(frozen=True)
 class Product:
     """One row of ``products``. Only ``id`` and ``title`` are required.
@@ -71,7 +75,7 @@ class Product:
             currency=_text(row, "currency"),
             in_stock=_boolean(row, "in_stock", default=True),
             rating=_number(row, "rating", low=0.0, high=5.0),
-            review_count=int(_number(row, "review_count", low=0.0, default=0.0)),
+            review_count=int(_number(row, "review_count", low=0.0, high=MAX_REVIEWS, default=0.0)),
             image_url=_text(row, "image_url"),
             description=_text(row, "description"),
             attributes={str(name): str(value) for name, value in attributes.items() if not _absent(value)},

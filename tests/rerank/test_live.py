@@ -344,3 +344,17 @@ def test_a_batch_of_queries_answers_as_each_of_them_alone(live):
         np.testing.assert_array_equal(found.rows, alone.rows)
         np.testing.assert_allclose(found.fused, alone.fused, atol=1e-6)
         assert found.corrections == alone.corrections
+
+
+def test_a_change_that_cannot_be_used_hides_its_product_and_nothing_else(index, path, caplog):
+    """As another version may have stored it: today ``from_mapping`` refuses so many reviews."""
+    store = CatalogStore(path)
+    drill = next(product for product in PRODUCTS if product.id == "drill")
+    for product in (NEW, replace(NEW, id="poison", review_count=10**30), replace(drill, review_count=10**30)):
+        store.upsert([(product, unit_vectors(1, seed=12)[0])], ENCODER)
+    live = LiveIndex(index, CatalogStore(path))
+    assert live.row("saw") is not None
+    assert live.row("poison") is live.row("drill") is None
+    assert "product poison is hidden" in caplog.text
+    live.upsert([(drill, unit_vectors(1, seed=13)[0])])
+    assert live.row("drill") is not None

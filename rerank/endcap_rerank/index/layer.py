@@ -139,7 +139,6 @@ class Layer:
         """Show a row, with the numbers of a decoded document."""
         if self.visible is not None:
             self.visible[row] = True
-        self._numbers[row] = fields
         # One by one, since this is what most changes cost.
         columns = self.columns
         columns.price[row] = fields.get("price", math.nan)
@@ -147,6 +146,7 @@ class Layer:
         columns.rating[row] = fields.get("rating", math.nan)
         columns.review_count[row] = fields.get("review_count", 0)
         columns.created_at[row] = fields.get("created_at", math.nan)
+        self._numbers[row] = fields
 
     def changed(self, hidden: NDArray[np.int32], numbers: Numbers) -> None:
         """Take in what is hidden and which numbers are others, before anything else changes."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 
 import numpy as np
@@ -18,6 +19,8 @@ from endcap_rerank.index.words import Words, texts_digest
 from endcap_rerank.product import Product
 
 Part = Layer | Delta
+
+_log = logging.getLogger(__name__)
 
 
 class Overlay:
@@ -79,10 +82,14 @@ class Overlay:
         """Take in changes, in their order."""
         for change in changes:
             if change.document is None:
-                self._hide(change.id)
-                self.delta.remove(change.id)
+                self._remove(change.id)
             else:
-                self._put(change)
+                try:
+                    self._put(change)
+                except (ArithmeticError, TypeError, ValueError) as error:
+                    # What another version let into the store must not keep a shop from starting.
+                    self._remove(change.id)
+                    _log.warning("product %s is hidden until it is written again: %s", change.id, error)
             self.seq = change.seq
 
     def _put(self, change: Change) -> None:
@@ -134,6 +141,10 @@ class Overlay:
                 vector: NDArray[np.float32] = layer.vectors[row]
                 return vector
         return None
+
+    def _remove(self, item_id: str) -> None:
+        self._hide(item_id)
+        self.delta.remove(item_id)
 
     def _hide(self, item_id: str) -> None:
         """Hide a product in base and segment."""

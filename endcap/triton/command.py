@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import resource
 import subprocess
 import sys
 import threading
@@ -15,6 +17,9 @@ from endcap.triton.installation import Installation
 from endcap.triton.launch import Launch
 from endcap.triton.protection import restrictions
 from endcap.triton.server_files import ServerFiles
+
+LEAST_MEMORY = 8 * 2**30
+"""An idle server's address space has three GiB of its own, most of it never touched."""
 
 
 def spawn(
@@ -46,7 +51,7 @@ def spawn(
     output: IO[bytes] | None = files.log.open("wb") if files.log else None
     try:
         # A session of its own: Ctrl-C in a terminal reaches us alone, and we pass it on once.
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, "-I", "-S", exec_child.__file__, str(parent), *command],
             env=env,
             stdin=subprocess.DEVNULL,
@@ -57,6 +62,20 @@ def spawn(
     finally:
         if output:
             output.close()
+    if installation.stubs is not None:  # NVIDIA's own container has limits of its own, and CUDA's memory
+        with contextlib.suppress(OSError):  # it has ended already
+            resource.prlimit(process.pid, resource.RLIMIT_DATA, (memory_limit(),) * 2)
+    return process
+
+
+def memory_limit() -> int:
+    """Bytes that tritonserver and each Python stub may hold: half of the machine's, at least LEAST_MEMORY.
+
+    Triton 2.51 makes room for what the ``shape`` of a JSON tensor promises before it looks at the data, so
+    that one request of a few bytes can ask for any amount. With a limit it ends Triton, which a supervisor
+    starts again within seconds; without one the kernel ends whatever it likes (docs/security.md).
+    """
+    return max(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2, LEAST_MEMORY)
 
 
 def _options(

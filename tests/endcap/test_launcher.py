@@ -1,6 +1,7 @@
 """A real tritonserver starts, says why it does not, and stops without leaving anything."""
 
 import os
+import resource
 import shutil
 import signal
 import socket
@@ -13,6 +14,7 @@ from endcap_rerank.errors import InvalidInputError
 from processes import alive, children_of, name_of, wait_until
 
 from endcap.launcher import Launch, Server, TritonError, free_ports
+from endcap.triton.command import memory_limit
 
 
 def regions(pid):
@@ -35,6 +37,8 @@ def test_server_starts_and_stops_without_leaving_anything(repository):
         processes = children_of(server.pid)
         assert server.ready()
         assert len(processes) >= 7
+        for pid in (server.pid, *processes):
+            assert resource.prlimit(pid, resource.RLIMIT_DATA)[0] == memory_limit()
         assert set(regions(os.getpid())) > before
         assert stages == sorted(stages)
         folder = server._files.folder

@@ -1,5 +1,7 @@
 """``endcap bench reliability`` on the tiny shop: what does not depend on the machine's speed."""
 
+import json
+import math
 import random
 
 import pytest
@@ -8,7 +10,7 @@ from endcap_rerank.errors import InvalidInputError
 from benchmarks.reliability.canaries import Canaries
 from benchmarks.reliability.fuzz import measure_fuzz
 from benchmarks.reliability.fuzz_calls import KINDS
-from benchmarks.reliability.fuzz_tensors import asked
+from benchmarks.reliability.fuzz_tensors import MOST_PROMISED, asked
 from benchmarks.reliability.ground import Ground, copied
 from benchmarks.reliability.measure import measure
 
@@ -58,3 +60,14 @@ def test_a_list_that_is_another_shoppers_is_noticed():
 def test_unknown_part_is_refused(repository, tmp_path):
     with pytest.raises(InvalidInputError, match="parts: got 'naps'"):
         measure(repository, tmp_path, parts=["naps"])
+
+
+def test_no_json_tensor_promises_what_ends_triton():
+    rng = random.Random(5)
+    shapes = [
+        one["shape"]
+        for _ in range(3000)
+        for one in json.loads(asked(rng, ["u"], ["p1"]).document())["inputs"]
+    ]
+    assert max(math.prod(map(abs, shape)) for shape in shapes) <= MOST_PROMISED
+    assert any(0 in shape or min(shape, default=0) < 0 for shape in shapes)

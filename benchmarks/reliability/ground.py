@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 
@@ -88,6 +88,24 @@ class Ground:
                         total += int(line.split()[1])
         return total / 1024
 
+    @contextlib.contextmanager
+    def apart(self) -> Iterator[None]:
+        """Keep the server on half of the cores and this process, the callers, on the others.
+
+        On cores that both share, callers five times as many as fit take from the server what they measure.
+        """
+        cores = sorted(os.sched_getaffinity(0))
+        half = len(cores) // 2
+        if not half:
+            yield
+            return
+        _keep_on([self.pid, *(stub.pid for stub in self.stubs)], cores[:half])
+        _keep_on([os.getpid()], cores[half:])
+        try:
+            yield
+        finally:
+            _keep_on([os.getpid(), self.pid, *(stub.pid for stub in self.stubs)], cores)
+
     def said(self) -> str:
         """What the supervisor has written."""
         return (self.repository / "supervisor.log").read_text("utf-8", "replace")
@@ -123,6 +141,14 @@ class Ground:
         return line
 
 
+def _keep_on(processes: list[int], cores: list[int]) -> None:
+    for process in processes:
+        with contextlib.suppress(OSError):  # it has ended
+            for thread in os.listdir(f"/proc/{process}/task"):
+                with contextlib.suppress(OSError):
+                    os.sched_setaffinity(int(thread), cores)
+
+
 def _ports() -> list[int]:
     """Three free ports below those that the system gives to callers.
 
@@ -134,7 +160,7 @@ def _ports() -> list[int]:
 
 
 def copied(repository: Path, target: Path) -> Path:
-    """A repository of its own without logs; hard links where the file system has them, the stores copied."""
+    """A repository of its own without the admin key; what was not served yet has no stores."""
     for name in ("models", "releases", "registry.json"):
         source = repository / name
         if name == "models":
@@ -145,7 +171,8 @@ def copied(repository: Path, target: Path) -> Path:
             (target / name).symlink_to(source.readlink())
         elif source.is_dir():
             _tree(source, target / name)
-    shutil.copytree(repository / "state", target / "state", ignore=shutil.ignore_patterns("admin.key"))
+    if (repository / "state").is_dir():
+        shutil.copytree(repository / "state", target / "state", ignore=shutil.ignore_patterns("admin.key"))
     return target
 
 

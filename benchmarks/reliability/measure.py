@@ -105,7 +105,8 @@ def measure(
     notes = (
         f"`endcap serve --supervise` on copies of a repository, callers on the same machine. {size}. "
         "Switches: rollback to and fro under 50 searches/s without a second attempt; mixed: under 60% of the "
-        "products that the named release gives calmly. Overload: open loop over gRPC at 5 times the "
+        "products that the named release gives calmly. Overload: server and callers "
+        "on a half of the cores each, open loop over gRPC at 5 times the "
         "throughput of 16 callers, a deadline of 1 s, no query twice; recovered: p50 at 30% of saturation "
         "10 s after, over that before. Kills: SIGKILL; recovered when search, recommendation, event and "
         "catalogue change were each answered twice. Fuzz: raw gRPC and HTTP, mutated bytes, the SDK; two "

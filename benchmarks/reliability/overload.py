@@ -24,12 +24,19 @@ _PATIENT = 30.0
 def measure_overload(
     ground: Ground, queries: Sequence[str], *, seconds: float, progress: Callable[[str], None]
 ) -> dict[str, Figure]:
-    """The figures ``overload_*``.
+    """The figures ``overload_*``, the server on half of the cores and the callers on the others.
 
     Args:
         queries: none is asked twice as it is, so that no cache helps.
         seconds: of overload; saturation is measured for a sixth of it, at least 4 seconds.
     """
+    with ground.apart():
+        return _measured(ground, queries, seconds, progress)
+
+
+def _measured(
+    ground: Ground, queries: Sequence[str], seconds: float, progress: Callable[[str], None]
+) -> dict[str, Figure]:
     requests = search_requests(never_repeated(queries))
     progress("saturation")
     closed(ground.grpc_url, requests, seconds=3.0, workers=WORKERS, deadline=_PATIENT)

@@ -19,8 +19,8 @@ DataOption = Annotated[
         "-d",
         help="Folder of the shop's files, found by name; each .csv, .jsonl or .parquet: "
         "**products** (id, title; brand, category `A > B`, price, currency, in_stock, rating, review_count, "
-        "image_url, description, attributes, created_at, min_age); optional **judgments** (query, item_id, relevance) "
-        "and **events** (user_id, item_id, event, timestamp; query, position). "
+        "image_url, description, attributes, created_at, min_age); optional **judgments** (query, item_id, "
+        "relevance) and **events** (user_id, item_id, event, timestamp; query, position). "
         "`judgments.train.csv` beside `judgments.dev.csv` are training and held-out part.",
     ),
 ]
@@ -70,6 +70,14 @@ QuantizationOption = Annotated[str, typer.Option(help="How int8 is made: static,
 TensorRTOption = Annotated[
     bool, typer.Option("--tensorrt", help="Also build a TensorRT engine (tensorrt, else tensorrt-rtx).")
 ]
+PopularityOption = Annotated[
+    float,
+    typer.Option(
+        "--popularity-half-life",
+        help="Days in which an event counts half for how popular a product is.",
+        min=0.01,
+    ),
+]
 
 
 NORMALIZE_HELP = (
@@ -92,6 +100,7 @@ def build(
     quantization: QuantizationOption = "static",
     precision: Annotated[str, typer.Option(help="Which encoder is served: int8 or fp32.")] = "int8",
     tensorrt: TensorRTOption = False,
+    popularity_half_life: PopularityOption = 14.0,
     seed: SeedOption = 7,
     max_bad_share: BadShareOption = 0.01,
     server: ServerOption = None,
@@ -132,6 +141,7 @@ def build(
                 method=quantization,
                 precision=precision,
                 tensorrt=tensorrt,
+                popularity_days=popularity_half_life,
                 server=server,
                 max_bad_share=max_bad_share,
                 progress=bars,

@@ -11,8 +11,8 @@ import aiohttp
 from endcap_client.connection import ClientOptions
 from endcap_client.diagnosis import diagnosis, tls_error, unexplained
 from endcap_client.errors import EndcapError, Unavailable, WrongProtocol
-from endcap_client.failures import error_from, timeout_of
-from endcap_client.http_codec import HEADER_LENGTH, decode_answer, encode_request, error_text
+from endcap_client.failures import timeout_of
+from endcap_client.http_codec import HEADER_LENGTH, HttpReply, encode_request, ready_paths
 from endcap_client.operations import Answer, Operation
 from endcap_client.tls import context_of
 from endcap_client.tracing import propagation
@@ -40,18 +40,14 @@ class AsyncHttpTransport:
         body, header_length = encode_request(operation)
         headers = {HEADER_LENGTH: str(header_length), "Content-Type": "application/octet-stream"}
         path = f"/v2/models/{operation.target}/infer"
-        status, reason, answer, length = await self._exchange("POST", path, body, headers, timeout)
-        if status != 200:
-            raise error_from(str(status), error_text(answer) or reason, url=self._url)
-        return decode_answer(answer, length, self._url).get
+        reply = await self._exchange("POST", path, body, headers, timeout)
+        return reply.answer(self._url)
 
     async def ready(self, model: str, timeout: float) -> bool:
         """See :class:`~endcap_client.transport.AsyncTransport`."""
-        for path in ("/v2/health/ready", f"/v2/models/{model}/ready"):
-            status, reason, answer, _ = await self._exchange("GET", path, None, {}, timeout)
-            if status in (401, 403):
-                raise error_from(str(status), error_text(answer) or reason, url=self._url)
-            if status != 200:
+        for path in ready_paths(model):
+            reply = await self._exchange("GET", path, None, {}, timeout)
+            if not reply.ready(self._url):
                 return False
         return True
 
@@ -67,7 +63,7 @@ class AsyncHttpTransport:
 
     async def _exchange(
         self, method: str, path: str, body: bytes | None, headers: dict[str, str], timeout: float
-    ) -> tuple[int, str, bytes, str | None]:
+    ) -> HttpReply:
         # A compressed answer of a few kilobytes costs more time than it saves.
         headers = {"Accept-Encoding": "identity", **self._headers, **headers}
         if self._trace is not None:
@@ -81,7 +77,8 @@ class AsyncHttpTransport:
                 ) as response,
             ):
                 answer = await response.read()
-                return response.status, response.reason or "", answer, response.headers.get(HEADER_LENGTH)
+                length = response.headers.get(HEADER_LENGTH)
+                return HttpReply(response.status, response.reason or "", answer, length)
         except aiohttp.ServerTimeoutError as error:
             raise Unavailable(f"{self._url}: {error}", may_have_run=False) from error
         except TimeoutError:

@@ -7,16 +7,56 @@ from __future__ import annotations
 
 import json
 import struct
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from endcap_client.errors import IncompatibleServer, WrongProtocol
+from endcap_client.errors import EndcapError, IncompatibleServer, WrongProtocol
+from endcap_client.failures import error_from
 from endcap_client.inputs import Array
-from endcap_client.operations import Operation
+from endcap_client.operations import Answer, Operation
 from endcap_client.tensors import DTYPES, pack, unpack
 
 HEADER_LENGTH = "Inference-Header-Content-Length"
+
+
+class HttpReply(NamedTuple):
+    """What a server answered, read to the end."""
+
+    status: int
+    reason: str
+    body: bytes
+    header_length: str | None
+    will_close: bool = False
+
+    def answer(self, url: str) -> Answer:
+        """The tensors of an inference.
+
+        Raises:
+            EndcapError: the server refused it, or this is no inference response.
+        """
+        if self.status != 200:
+            raise self.refusal(url)
+        return decode_answer(self.body, self.header_length, url).get
+
+    def ready(self, url: str) -> bool:
+        """Whether what was asked for is ready.
+
+        Raises:
+            AccessDenied: the server wants a key first.
+        """
+        if self.status in (401, 403):
+            raise self.refusal(url)
+        return self.status == 200
+
+    def refusal(self, url: str) -> EndcapError:
+        """The SDK's error for a reply that is not 200."""
+        return error_from(str(self.status), error_text(self.body) or self.reason, url=url)
+
+
+def ready_paths(model: str) -> tuple[str, str]:
+    """Where a server says whether it and a model take requests."""
+    return "/v2/health/ready", f"/v2/models/{model}/ready"
 
 
 def encode_request(operation: Operation[Any]) -> tuple[bytes, int]:

@@ -7,24 +7,12 @@ import math
 import socket
 import ssl
 import time
-from dataclasses import dataclass
 
 from endcap_client.connection import ClientOptions
 from endcap_client.diagnosis import tls_error
 from endcap_client.errors import EndcapError, Unavailable, WrongProtocol
 from endcap_client.failures import timeout_of
-from endcap_client.http_codec import HEADER_LENGTH
-
-
-@dataclass(frozen=True, slots=True)
-class HttpReply:
-    """What a server answered, read to the end."""
-
-    status: int
-    reason: str
-    body: bytes
-    header_length: str | None
-    will_close: bool
+from endcap_client.http_codec import HEADER_LENGTH, HttpReply
 
 
 class NoConnection(OSError):

@@ -16,9 +16,8 @@ from typing import Any
 from endcap_client.connection import ClientOptions
 from endcap_client.diagnosis import diagnosis, unexplained
 from endcap_client.errors import ClientClosed, EndcapError
-from endcap_client.failures import error_from
-from endcap_client.http_codec import HEADER_LENGTH, decode_answer, encode_request, error_text
-from endcap_client.http_connection import Connection, HttpReply, broken
+from endcap_client.http_codec import HEADER_LENGTH, HttpReply, encode_request, ready_paths
+from endcap_client.http_connection import Connection, broken
 from endcap_client.http_pending import PendingHttp
 from endcap_client.operations import Answer, Operation
 from endcap_client.tls import context_of
@@ -48,9 +47,7 @@ class HttpTransport:
         headers = {HEADER_LENGTH: str(header_length)}
         path = f"/v2/models/{operation.target}/infer"
         reply = self._exchange("POST", path, body, headers, timeout, watch, operation.repeatable)
-        if reply.status != 200:
-            raise error_from(str(reply.status), error_text(reply.body) or reply.reason, url=self._url)
-        return decode_answer(reply.body, reply.header_length, self._url).get
+        return reply.answer(self._url)
 
     def begin(self, operation: Operation[Any], timeout: float, done: Callable[[], None]) -> PendingHttp:
         """See :class:`~endcap_client.transport.Transport`. The call runs in a thread until it ends."""
@@ -66,13 +63,10 @@ class HttpTransport:
 
     def ready(self, model: str, timeout: float) -> bool:
         """See :class:`~endcap_client.transport.Transport`."""
-        for path in ("/v2/health/ready", f"/v2/models/{model}/ready"):
-            reply = self._exchange("GET", path, None, {}, timeout, None, True)
-            if reply.status in (401, 403):
-                raise error_from(str(reply.status), error_text(reply.body) or reply.reason, url=self._url)
-            if reply.status != 200:
-                return False
-        return True
+        return all(
+            self._exchange("GET", path, None, {}, timeout, None, True).ready(self._url)
+            for path in ready_paths(model)
+        )
 
     def explain(self, error: EndcapError, timeout: float) -> EndcapError:
         """See :class:`~endcap_client.transport.Transport`."""

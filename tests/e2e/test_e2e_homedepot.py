@@ -1,7 +1,7 @@
 """The real shop: one command from Home Depot's files and QueryNER's tags to a server that answers.
 
-Of a part of its catalogue: encoding all 54,667 products takes minutes. ``tests/export/test_shop.py`` reads all
-of them, and ``endcap bench ranking`` searches among all of them.
+Of a part of its catalogue: encoding all 54,667 products takes minutes. ``tests/export/test_shop.py`` reads
+all of them, and ``endcap bench ranking`` searches among all of them.
 """
 
 import csv

@@ -10,6 +10,7 @@ import typer
 from endcap.commands.build import (
     BadShareOption,
     DataOption,
+    PopularityOption,
     QuantizationOption,
     TagsOption,
     TensorRTOption,
@@ -51,6 +52,7 @@ def export(
             min=1,
         ),
     ] = None,
+    popularity_half_life: PopularityOption = 14.0,
     max_bad_share: BadShareOption = 0.01,
 ) -> None:
     """Export to ONNX (held against PyTorch), int8 and TensorRT, index the catalogue, write a release.
@@ -85,6 +87,7 @@ def export(
             method=quantization,
             tensorrt=tensorrt,
             dimensions=dimensions,
+            popularity_days=popularity_half_life,
             progress=bars,
         )
     show_warnings(shop.warnings)

@@ -14,6 +14,7 @@ from endcap_rerank.settings import Settings
 
 from endcap_export.affinities import learn_affinities
 from endcap_export.export import export_release
+from endcap_export.popularity import HALF_LIFE_DAYS
 from endcap_export.progress import Progress, silent
 from endcap_export.registry import RELEASES, STATE, register
 from endcap_export.rows import MAX_BAD_SHARE
@@ -57,6 +58,7 @@ def build(
     method: str = "static",
     precision: str = "int8",
     tensorrt: bool = False,
+    popularity_days: float = HALF_LIFE_DAYS,
     templates: Path | None = None,
     server: str | None = None,
     max_bad_share: float = MAX_BAD_SHARE,
@@ -75,6 +77,7 @@ def build(
         method: of int8 quantization.
         precision: which encoder is served.
         tensorrt: also build a TensorRT engine.
+        popularity_days: days in which an event counts half for how popular a product is.
         templates: the Triton models' templates.
         server: a running Triton that shall load the new version.
         max_bad_share: share of bad rows above which a file is refused.
@@ -108,7 +111,13 @@ def build(
         )
         lap("train")
         release = export_release(
-            trained, shop, repository / RELEASES, method=method, tensorrt=tensorrt, progress=progress
+            trained,
+            shop,
+            repository / RELEASES,
+            method=method,
+            tensorrt=tensorrt,
+            popularity_days=popularity_days,
+            progress=progress,
         )
     lap("index")
     told: dict[str, float] = release.manifest["record"]["seconds"]

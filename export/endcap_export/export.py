@@ -22,6 +22,7 @@ from endcap_export.matryoshka import with_dimensions
 from endcap_export.onnx_export import export_onnx
 from endcap_export.parity import check_parity
 from endcap_export.plan import check_plan, plan_parity
+from endcap_export.popularity import HALF_LIFE_DAYS, popularity_counts
 from endcap_export.progress import Progress, silent
 from endcap_export.quantize import quantize
 from endcap_export.ranking import learn_from_held
@@ -49,6 +50,7 @@ def export_release(
     method: str = "static",
     tensorrt: bool = False,
     dimensions: int | None = None,
+    popularity_days: float = HALF_LIFE_DAYS,
     progress: Progress = silent,
 ) -> Release:
     """Export, check, quantize, evaluate, encode the catalogue, index it, write the release.
@@ -61,6 +63,7 @@ def export_release(
         tensorrt: also build an engine with the TensorRT library that is there, and hold it against the
             config that will serve it, and against the fp32 graph where there is a GPU.
         dimensions: numbers of an embedding, fewer than the encoder has; the index has as many.
+        popularity_days: days in which an event counts half for how popular a product is.
         progress: told of each stage.
 
     Raises:
@@ -117,10 +120,13 @@ def export_release(
             OnnxEncoder(encoders["int8"]), tokenizer.encode_products, products, progress=count
         )
         timed.seconds["encode"] = round(time.perf_counter() - started, 2)
+        interactions = popularity_counts(shop.products, shop.events, popularity_days)
         held = HeldSet.of(shop.held_tags, shop.held_judgments)
         ranking = timed(
             "ranking",
-            lambda: learn_from_held(shop, held, embeddings, OnnxEncoder(encoders["int8"]), tokenizer),
+            lambda: learn_from_held(
+                shop, held, embeddings, OnnxEncoder(encoders["int8"]), tokenizer, interactions
+            ),
         )
         record = {
             **trained.record,
@@ -129,6 +135,7 @@ def export_release(
             **({} if parity_of_plan is None else {"plan_cosine": parity_of_plan}),
             "metrics": metrics,
             "ranking": {**ranking.record, "why": ranking.why},
+            "popularity": {"events": len(shop.events), "half_life_days": popularity_days},
             "seconds": timed.seconds,
         }
         return timed(
@@ -141,6 +148,7 @@ def export_release(
                 text=trained.text,
                 products=shop.products,
                 embeddings=embeddings,
+                interactions=interactions,
                 ranking=None if ranking.document is None else {LEARNED: ranking.document},
                 record=record,
                 held=held,

@@ -202,6 +202,7 @@ def learn_from_held(
     embeddings: Floats,
     encoder: OnnxEncoder,
     tokenizer: QueryTokenizer,
+    interactions: Doubles | None = None,
     *,
     progress: Progress = silent,
 ) -> Learned:
@@ -210,6 +211,7 @@ def learn_from_held(
     Args:
         kept: queries that releases are compared on; they are left out.
         embeddings: float32 [products, D] of the shop's products, by ``encoder``.
+        interactions: those with which the release is built: popularity is a feature.
 
     Raises:
         EndcapError: LightGBM is not installed.
@@ -220,7 +222,7 @@ def learn_from_held(
     if len(queries) < FEWEST_QUERIES:
         return Learned(None, {"queries": len(queries)}, _too_few(len(queries)))
     vectors = encode_texts(encoder, tokenizer.encode, [query.query for query in queries])
-    with indexed(shop.products, embeddings) as index:
+    with indexed(shop.products, embeddings, interactions) as index:
         return learn_ranking(index, queries, vectors, progress=progress)
 
 

@@ -65,6 +65,7 @@ def write_release(
     text: TextSettings,
     products: Sequence[Product],
     embeddings: npt.NDArray[np.float32],
+    interactions: npt.NDArray[np.float64] | None = None,
     ranking: Mapping[str, Any] | None = None,
     record: Mapping[str, Any] | None = None,
     held: HeldSet | None = None,
@@ -83,6 +84,7 @@ def write_release(
         text: prefixes and lengths with which the encoder was trained.
         products: the catalogue.
         embeddings: float32 [len(products), D], L2-normalized, of ``fp32``'s space.
+        interactions: as of ``build_index``.
         ranking: ranking weights, when there are learned ones.
         record: what is worth keeping of how it was made: training data, metrics, parity.
         held: queries that it was not trained on; ``register`` compares releases on them.
@@ -100,7 +102,7 @@ def write_release(
         for precision, file in encoders.items():
             _copy_encoder(precision, file, draft / ENCODER_DIR)
         encoder_id = checksum(draft / ENCODER_DIR / "fp32.onnx")
-        build_index(draft / INDEX_DIR, products, embeddings, encoder_id=encoder_id)
+        build_index(draft / INDEX_DIR, products, embeddings, encoder_id=encoder_id, interactions=interactions)
         if ranking is not None:
             (draft / RANKING).write_text(json.dumps(ranking, indent=2), "utf-8")
         if held:

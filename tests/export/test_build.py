@@ -8,6 +8,8 @@ import shutil
 import numpy as np
 import pytest
 from endcap_rerank.events_store import SqliteEventStore
+from endcap_rerank.index import Index
+from endcap_rerank.index.catalog import popularity_of
 from endcap_rerank.ranker import EVENTS_FILE
 from endcap_rerank.release import Release
 from endcap_rerank.settings import Settings
@@ -17,6 +19,7 @@ pytest.importorskip("torch")
 pytestmark = pytest.mark.train
 
 from endcap_export.build import build  # noqa: E402
+from endcap_export.popularity import popularity_counts  # noqa: E402
 from endcap_export.registry import current, history  # noqa: E402
 from endcap_export.train import TrainingSettings  # noqa: E402
 
@@ -62,6 +65,13 @@ def test_a_build_brings_the_events_in_once(built, shop):
     assert store.import_events(shop.events) == 0
 
 
+def test_popularity_is_that_of_the_events(built, shop):
+    index = Index.open(built[1].release.index)
+    expected = popularity_of(popularity_counts(shop.products, shop.events), index.catalog.largest_count)
+    assert len(set(expected.tolist())) > 2
+    np.testing.assert_allclose(index.catalog.columns.popularity, expected)
+
+
 def test_the_manifest_tells_how_the_release_was_made(built, shop):
     _, made, _ = built
     record = made.record
@@ -69,6 +79,7 @@ def test_the_manifest_tells_how_the_release_was_made(built, shop):
     assert record["data"]["files"] == shop.fingerprint
     assert record["data"]["pairs_from"] == "judgments"
     assert record["training"]["steps"] == 60
+    assert record["popularity"] == {"events": 120, "half_life_days": 14.0}
     assert set(record["metrics"]) == {"fp32", "int8"}
     assert record["metrics"]["int8"]["tags"]["f1"] > 0.8
     assert {"torch", "transformers", "onnx"} <= set(record["versions"])

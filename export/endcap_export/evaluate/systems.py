@@ -33,10 +33,16 @@ _OF_ANY_AGE = Filters(age=MAX_AGE)
 
 
 @contextmanager
-def indexed(products: Sequence[Product], vectors: Floats) -> Iterator[LiveIndex]:
-    """The products searchable as in a release, in a folder that is gone afterwards."""
+def indexed(
+    products: Sequence[Product], vectors: Floats, interactions: npt.NDArray[np.float64] | None = None
+) -> Iterator[LiveIndex]:
+    """The products searchable as in a release, in a folder that is gone afterwards.
+
+    Args:
+        interactions: as of ``build_index``.
+    """
     with tempfile.TemporaryDirectory(prefix="endcap-evaluate-") as name:
-        build_index(Path(name), products, vectors, encoder_id="evaluated")
+        build_index(Path(name), products, vectors, encoder_id="evaluated", interactions=interactions)
         yield LiveIndex(Index.open(Path(name)))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy.typing as npt
 
 from endcap_rerank.constraints import BRAND, COLOR, KIND, MATERIAL, MODEL, SIZE, Constraints
 from endcap_rerank.index import LiveIndex
+from endcap_rerank.index.reading import Correction
 
 Floats = npt.NDArray[np.float32]
 Rows = npt.NDArray[np.int64]
@@ -61,3 +63,38 @@ def specificity(query: str, constraints: Constraints) -> float:
     words = len(query.split()) if not letters else max(len(query.split()), (letters + 1) // 2)
     named = sum(1 for term in constraints.terms if term.kind in (BRAND, MODEL))
     return min(1.0, 0.2 * max(0, words - 1) + 0.25 * named)
+
+
+BRAND_WORDS = 4
+"""Words of the longest brand name that is looked for in a query."""
+
+LOOKED_AT = 12
+"""Words of a query in which a brand is looked for."""
+
+
+def brand_named(
+    query: str,
+    constraints: Constraints,
+    corrections: Sequence[Correction],
+    rows: Rows,
+    brands: npt.NDArray[np.int32],
+    index: LiveIndex,
+) -> float:
+    """How sure it is that a query names a brand, in [0, 1].
+
+    By a tag its confidence. Else by the names of the catalogue's brands, as typed or as corrected: the share
+    of the brand among the candidates that have these words, since "home" is a word more often than a brand.
+    Names within Chinese words are found by tags only.
+    """
+    sure = max((term.confidence for term in constraints.terms if term.kind == BRAND), default=0.0)
+    words = query.casefold().split()[:LOOKED_AT]
+    read = {one.word.casefold(): one.read_as[0].casefold() for one in corrections if one.read_as}
+    written = [words, [read.get(word, word) for word in words]] if read else [words]
+    for wording in written:
+        for start in range(len(wording)):
+            for end in range(start + 1, min(start + BRAND_WORDS, len(wording)) + 1):
+                name = " ".join(wording[start:end])
+                code = index.code("brand", name)
+                if code >= 0 and (having := index.contains(rows, name)).any():
+                    sure = max(sure, float((brands[having] == code).mean()))
+    return sure

@@ -46,6 +46,7 @@ class Pool:
         filters: as applied, the understood price limit included.
         price: the understood price limit, where it is applied.
         match: which candidates satisfy which demands of the query; None where it asks nothing.
+        brand_named: how sure it is that the query names a brand, in [0, 1].
         corrections: words of the query that were read as others.
         learned: what makes up ``relevance`` where it is a learned one; its arrays are of the same products.
         notes: what the caller should know, in plain sentences.
@@ -63,6 +64,7 @@ class Pool:
     tags: tuple[Tag, ...] = ()
     constraints: Constraints = NO_CONSTRAINTS
     match: TagMatch | None = None
+    brand_named: float = 0.0
     price: PriceLimit | None = None
     notes: tuple[str, ...] = ()
     history: History = NO_HISTORY
@@ -120,6 +122,7 @@ def search_pool(
         tags=meant.tags,
         constraints=meant.constraints,
         match=match,
+        brand_named=meant.brand_named,
         price=meant.price,
         notes=tuple(notes),
         history=_before(options, profile, index),

@@ -1,8 +1,7 @@
-"""How dear a product is among its category, and what a shopper is used to pay."""
+"""How dear a product is among its category."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -13,47 +12,11 @@ from endcap_rerank.index import Index, LiveIndex
 Floats = npt.NDArray[np.float32]
 Rows = npt.NDArray[np.int64]
 
-WIDTH = 0.2
-"""Distance in price levels at which two products are still of much the same price."""
-
 BANDS = 4
 """Price bands of a category: as many products in each."""
 
 FEW = 5
 """Prices that a category must have before a level among them says anything."""
-
-
-@dataclass(frozen=True)
-class PriceTaste:
-    """Price levels of what a shopper liked.
-
-    Attributes:
-        levels: float32 [m] in [0, 1], see ``price_levels``.
-        weights: float32 [m], summing to 1.
-    """
-
-    levels: Floats
-    weights: Floats
-
-    def of(self, levels: Floats) -> Floats:
-        """How near products are to what the shopper is used to pay, against the other candidates.
-
-        Σ_i w_i·exp(-((l - l_i) / WIDTH)² / 2) less its mean over the known levels; 0 where unknown.
-
-        Args:
-            levels: float32 [n], NaN where unknown.
-
-        Returns:
-            float32 [n] in (-1, 1).
-        """
-        known = ~np.isnan(levels)
-        if not known.any():
-            return np.zeros(len(levels), np.float32)
-        distances = (levels[known][None, :] - self.levels[:, None]) / np.float32(WIDTH)
-        nearness = self.weights @ np.exp(-0.5 * distances**2)
-        values = np.zeros(len(levels), np.float32)
-        values[known] = nearness - nearness.mean()
-        return values
 
 
 def price_levels(rows: Rows, index: LiveIndex) -> Floats:
@@ -91,13 +54,24 @@ def price_bands(rows: Rows, index: LiveIndex) -> npt.NDArray[np.int32]:
     return bands
 
 
-def price_taste(rows: Rows, weights: Floats, index: LiveIndex) -> PriceTaste | None:
-    """The price taste behind items of a taste, disliked ones left out; None where no level is known."""
-    levels = price_levels(rows, index)
-    liked = (weights > 0.0) & ~np.isnan(levels)
-    if not liked.any():
-        return None
-    return PriceTaste(levels[liked], weights[liked] / weights[liked].sum())
+def levels_within(categories: npt.NDArray[np.int32], prices: npt.NDArray[np.float64]) -> Floats:
+    """The levels of products among one another, all categories at once: float32 [n], NaN where unknown."""
+    levels = np.full(len(prices), np.nan, np.float32)
+    known = np.flatnonzero(~np.isnan(prices) & (categories >= 0))
+    if not len(known):
+        return levels
+    known = known[np.lexsort((prices[known], categories[known]))]
+    category, price = categories[known], prices[known]
+    other = np.diff(category, prepend=category[0] - 1) != 0
+    starts, begins = np.flatnonzero(other), np.flatnonzero(other | (np.diff(price, prepend=np.nan) != 0.0))
+    sizes, lengths = np.diff(starts, append=len(known)), np.diff(begins, append=len(known))
+    # Of equal prices half count as cheaper, as in ``price_levels``.
+    middle = np.repeat(begins + lengths / 2.0, lengths)
+    middle -= np.repeat(starts, sizes)
+    size = np.repeat(sizes, sizes)
+    enough = size >= FEW
+    levels[known[enough]] = middle[enough] / size[enough]
+    return levels
 
 
 class _Levels:

@@ -14,7 +14,7 @@ from endcap_rerank.affinities import NO_HISTORY, History, history_of
 from endcap_rerank.errors import StoreError
 from endcap_rerank.events import Event, EventStore
 from endcap_rerank.index import LiveIndex
-from endcap_rerank.prices import PriceTaste, price_taste
+from endcap_rerank.price_class import PriceTaste, price_taste
 from endcap_rerank.schema import EVENT_WEIGHTS
 
 HALF_LIFE = 60 * 24 * 3600.0
@@ -127,7 +127,7 @@ class Profile:
         taste: the items behind it.
         brands, categories: shares of the liked events by brand and by full category path.
         bought: rows of the products the shopper purchased.
-        prices: how dear what the shopper liked is among its category; None where no price is known.
+        prices: how dear the brands are that the shopper chooses; None where no price is known.
         history: what the shopper took, latest first.
     """
 
@@ -263,14 +263,15 @@ class Profiles:
 
 def _profile(rows: Rows, sums: Floats, bought: Rows, history: History, index: LiveIndex) -> Profile:
     liked = sums > 0.0
-    taste = _taste(rows, np.sign(sums) * np.log1p(np.abs(sums)), index)
+    weights = np.sign(sums) * np.log1p(np.abs(sums))
+    taste = _taste(rows, weights, index)
     return Profile(
         strength=float(np.abs(sums).sum()),
         taste=taste,
         brands=_shares(index.brand_codes(rows[liked]), sums[liked]),
         categories=_shares(index.category_codes(rows[liked]), sums[liked]),
         bought=bought,
-        prices=price_taste(taste.rows, taste.weights, index),
+        prices=price_taste(rows[liked], weights[liked], index),
         history=history,
     )
 

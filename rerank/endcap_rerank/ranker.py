@@ -181,6 +181,7 @@ class Ranker:
             session=pool.session,
             match=pool.match,
             openness=pool.openness,
+            brand_named=pool.brand_named,
             boost=request.options.boost,
             novelty=pool.source == "user",
             bought=isinstance(request, RecommendRequest),

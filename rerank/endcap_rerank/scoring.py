@@ -12,7 +12,8 @@ from endcap_rerank.affinities import NO_HISTORY, Affinities, History
 from endcap_rerank.demands import TagMatch
 from endcap_rerank.index import LiveIndex
 from endcap_rerank.personal import Affinity, affinity, chance_values, knowledge, leaning
-from endcap_rerank.prices import price_bands, price_levels
+from endcap_rerank.price_class import price_classes
+from endcap_rerank.prices import price_bands
 from endcap_rerank.profile import Profile, Taste
 from endcap_rerank.weights import RankingWeights as RankingWeights
 
@@ -58,6 +59,7 @@ def score(
     session: Taste,
     match: TagMatch | None,
     openness: float,
+    brand_named: float,
     boost: Mapping[str, float],
     novelty: bool,
     bought: bool,
@@ -72,6 +74,8 @@ def score(
         relevance: float32 [n] in [0, 1].
         match: which candidates satisfy which demands of the query; None where it asks nothing.
         openness: share of the personal terms that the query leaves in force, in [0, 1].
+        brand_named: how sure it is that the query names a brand: which brands the shopper likes, and how dear
+            ones, is then no question.
         boost: item id → factor of its relevance.
         novelty: whether products of the shopper's latest events or session lose ``weights.seen``.
         bought: whether products that the shopper bought already lose ``weights.bought``; less so in
@@ -89,9 +93,10 @@ def score(
         terms["tags"] = tags.values * np.float32(weights.tags)
     if profile.known:
         believed = knowledge(profile.strength) * openness
+        free = believed * (1.0 - brand_named)
         taste = affinity(embeddings, profile.taste)
         terms["taste"] = taste.values * np.float32(weights.taste * believed)
-        terms["brand"] = leaning(profile.brands.of(brands)) * np.float32(weights.brand * believed)
+        terms["brand"] = leaning(profile.brands.of(brands)) * np.float32(weights.brand * free)
         terms["category"] = leaning(profile.categories.of(categories)) * np.float32(
             weights.category * believed
         )
@@ -102,8 +107,7 @@ def score(
                 owned = owned * (1.0 - affinities.bought_again(released_rows(rows, index)))
             terms["bought"] = owned * np.float32(-weights.bought)
         if profile.prices is not None and weights.price > 0.0:
-            nearness = profile.prices.of(price_levels(rows, index))
-            terms["price"] = nearness * np.float32(weights.price * believed)
+            terms["price"] = profile.prices.of(price_classes(rows, index)) * np.float32(weights.price * free)
     if affinities is not None and len(history) and follow > 0.0:
         chances = affinities.spoken_for(history, released_rows(rows, index))
         terms["affinity"] = chance_values(chances) * np.float32(follow)

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from endcap_rerank.constraints import NO_CONSTRAINTS, Constraints, PriceLimit
-from endcap_rerank.demands import TagMatch, match_tags
+from endcap_rerank.demands import TagMatch, brand_named, match_tags
 from endcap_rerank.errors import InvalidInputError
 from endcap_rerank.filters import NO_FILTERS, Filters
 from endcap_rerank.index import Candidates, LiveIndex
@@ -33,6 +33,7 @@ class Understood:
         found: the candidates, best fused score first.
         learned: their learned relevance, where the release has one.
         match: which candidates satisfy which demands; None where the query asks nothing.
+        brand_named: how sure it is that the query names a brand, in [0, 1].
         notes: what the caller should know, in plain sentences.
     """
 
@@ -43,6 +44,7 @@ class Understood:
     found: Candidates
     learned: Relevance | None
     match: TagMatch | None
+    brand_named: float
     notes: tuple[str, ...]
 
 
@@ -165,15 +167,18 @@ def _understand(
         found = retrieve(filters)
     notes += [f'"{one.word}" was read as "{", ".join(one.read_as)}" too.' for one in found.corrections]
     told = None if learned is None else learned.relevance(query, found, index)
-    match = None
-    if constraints.terms:
-        match = match_tags(constraints, found.rows, index.brand_codes(found.rows), index)
+    match, named = None, 0.0
+    if options.understand:
+        brands = index.brand_codes(found.rows)
+        named = brand_named(query, constraints, found.corrections, found.rows, brands, index)
+        if constraints.terms:
+            match = match_tags(constraints, found.rows, brands, index)
     _keep_as_they_are(found.rows, found.dense, found.lexical, found.fused)
     if told is not None:
         _keep_as_they_are(told.values, told.parts)
     if match is not None:
         _keep_as_they_are(match.values, match.satisfied)
-    return Understood(tags, constraints, filters, price, found, told, match, tuple(notes))
+    return Understood(tags, constraints, filters, price, found, told, match, named, tuple(notes))
 
 
 def _with_price(

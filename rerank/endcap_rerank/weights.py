@@ -28,7 +28,7 @@ class RankingWeights:
         taste: likeness to what the shopper was drawn to, at full knowledge of the shopper.
         session: likeness to the items of this session.
         brand, category: how often the shopper chose the product's brand, category; see ``leaning``.
-        price: nearness to what the shopper is used to pay in the product's category.
+        price: how dear a brand it is of, against what the shopper chooses; see ``price_class``.
         affinity: chance that the product is taken next, by what shoppers took, in searches.
         together: the same beside an item, in recommendations.
         popularity: of the product, in [0, 1].
@@ -45,10 +45,10 @@ class RankingWeights:
     tags: float = 0.3
     taste: float = 0.05
     session: float = 0.35
-    brand: float = 0.7
+    brand: float = 0.65
     category: float = 0.05
-    price: float = 0.25
-    affinity: float = 0.15
+    price: float = 0.55
+    affinity: float = 0.1
     together: float = 1.0
     popularity: float = 0.1
     rating: float = 0.03

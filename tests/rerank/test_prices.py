@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 from endcap_rerank.diversity import STRATEGIES, SimilarityKernel
-from endcap_rerank.prices import PriceTaste, price_bands, price_levels, price_taste
+from endcap_rerank.prices import levels_within, price_bands, price_levels
 from endcap_rerank.product import Product
 from endcap_rerank.scoring import RankingWeights, kernel_groups
 from ranking_shop import open_ranker
@@ -30,26 +30,15 @@ def test_a_level_is_the_share_of_the_category_that_is_cheaper(index):
 
 def test_what_is_not_known_has_no_level(index):
     assert np.isnan(price_levels(rows(index, "free", "lost", "few"), index)).all()
-    assert price_taste(rows(index, "free"), np.ones(1, np.float32), index) is None
 
 
-def test_who_buys_dear_things_is_shown_dear_things_of_any_category(index):
-    taste = price_taste(rows(index, "d9", "d10"), np.array([0.5, 0.5], np.float32), index)
-    values = taste.of(price_levels(rows(index, "c0", "c5", "c10", "free"), index))
-    assert values[2] > values[1] > values[0]
-    assert values[3] == 0.0
-    assert values[:3].sum() == pytest.approx(0.0, abs=1e-6)
-
-
-def test_a_disliked_price_is_no_taste(index):
-    taste = price_taste(rows(index, "c0", "d10"), np.array([-0.5, 0.5], np.float32), index)
-    assert taste.levels.tolist() == pytest.approx([10.5 / 11])
-    assert taste.weights.tolist() == [1.0]
-
-
-def test_nothing_known_of_the_candidates_changes_nothing():
-    taste = PriceTaste(np.array([0.5], np.float32), np.ones(1, np.float32))
-    assert taste.of(np.full(3, np.nan, np.float32)).tolist() == [0, 0, 0]
+def test_all_levels_at_once_are_those_of_one_category_after_the_other(index):
+    columns = index.index.catalog.columns
+    levels = levels_within(columns.category, columns.price)
+    assert np.allclose(levels, price_levels(np.arange(len(levels)), index), equal_nan=True)
+    same = levels_within(np.zeros(6, np.int32), np.array([2.0, 1.0, 2.0, 2.0, 9.0, np.nan]))
+    assert same == pytest.approx([0.5, 0.1, 0.5, 0.5, 0.9, np.nan], nan_ok=True)
+    assert np.isnan(levels_within(np.full(6, -1, np.int32), np.ones(6))).all()
 
 
 def test_bands_are_quarters_of_a_category(index):

@@ -17,6 +17,7 @@ from torch.utils.data import Dataset, Sampler
 from endcap_export.alignment import IGNORED, piece_labels
 from endcap_export.augment import Augmentation, augment, augment_tagged
 from endcap_export.bio import TaggedQuery
+from endcap_export.padding import like_length, padded
 
 NO_GRADE = -1.0
 """Grade of a hard negative: no shopper and no judge said so, it only is none of the answers."""
@@ -27,9 +28,6 @@ HALF = 0.5
 MOST_ITEMS = 4
 """Graded products of a query in one batch; of more, other ones are drawn each time. With more, the
 same training time meets fewer queries."""
-
-_BUCKET = 50
-"""Batches that are sorted by length together: little padding, and still a good shuffle."""
 
 _CHUNKS = 2
 """Parts by length that a batch's products are read in, each padded by itself."""
@@ -143,8 +141,8 @@ class JointDataset(Dataset[int]):
         pieces = [self._tagged[index] for index in indices]
         for place, piece in zip(changed, self._pieces(list(changed.values())), strict=True):
             pieces[place] = piece
-        ids, mask = _padded([ids for ids, _ in pieces])
-        labels, _ = _padded([labels for _, labels in pieces], IGNORED)
+        ids, mask = padded([ids for ids, _ in pieces])
+        labels, _ = padded([labels for _, labels in pieces], IGNORED)
         return {"tag_ids": ids, "tag_mask": mask, "tag_labels": labels}
 
     def _answers(self, indices: Sequence[int], rng: np.random.Generator) -> dict[str, Any]:
@@ -159,11 +157,11 @@ class JointDataset(Dataset[int]):
         rows.sort(key=lambda row: len(self._items[row[1]]))
         ids = [self._items[item] for _, item, _ in rows]
         cuts = [len(ids) * chunk // _CHUNKS for chunk in range(_CHUNKS + 1)]
-        queries = _padded(self._changed(indices, chosen, rng))
+        queries = padded(self._changed(indices, chosen, rng))
         return {
             "query_ids": queries[0],
             "query_mask": queries[1],
-            "items": [_padded(ids[start:end]) for start, end in pairwise(cuts) if end > start],
+            "items": [padded(ids[start:end]) for start, end in pairwise(cuts) if end > start],
             "owners": torch.tensor([owner for owner, _, _ in rows]),
             "grades": torch.tensor([grade for _, _, grade in rows]),
             "weights": torch.tensor([chosen[owner].weights.get(item, 1.0) for owner, item, _ in rows]),
@@ -222,32 +220,15 @@ class JointBatches(Sampler[list[int]]):
 
     def __iter__(self) -> Iterator[list[int]]:
         generator = np.random.default_rng([self._seed, self._epoch])
-        streams = [islice(cycle(self._shuffled(*part, generator)), len(self)) for part in self._parts]
+        streams = [
+            islice(cycle(like_length(part, self._lengths, size, generator)), len(self))
+            for part, size in self._parts
+        ]
         for parts in zip(*streams, strict=True):
             yield [int(index) + self._epoch * len(self._lengths) for part in parts for index in part]
-
-    def _shuffled(
-        self, part: npt.NDArray[np.int64], size: int, generator: np.random.Generator
-    ) -> list[npt.NDArray[np.int64]]:
-        order = generator.permutation(part)
-        batches = []
-        for start in range(0, len(order), size * _BUCKET):
-            bucket = order[start : start + size * _BUCKET]
-            bucket = bucket[np.argsort(self._lengths[bucket], kind="stable")]
-            batches += [bucket[first : first + size] for first in range(0, len(bucket), size)]
-        return [batches[index] for index in generator.permutation(len(batches))]
 
 
 def _rows(tokens: Tokens) -> list[tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]]]:
     """Ids and offsets of each text without padding."""
     sizes = tokens.attention_mask.sum(axis=1).tolist()
     return [(tokens.input_ids[row, :size], tokens.offsets[row, :size]) for row, size in enumerate(sizes)]
-
-
-def _padded(rows: Sequence[npt.NDArray[np.int64]], fill: int = 0) -> tuple[Tensor, Tensor]:
-    shape = len(rows), max(map(len, rows))
-    values, mask = np.full(shape, fill, np.int64), np.zeros(shape, np.int64)
-    for number, row in enumerate(rows):
-        values[number, : len(row)] = row
-        mask[number, : len(row)] = 1
-    return torch.from_numpy(values), torch.from_numpy(mask)

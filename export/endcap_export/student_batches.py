@@ -16,9 +16,7 @@ from torch.utils.data import Dataset, Sampler
 from endcap_export.alignment import IGNORED, piece_labels
 from endcap_export.bio import TaggedQuery
 from endcap_export.model import TwoHeadBert
-
-_BUCKET = 50
-"""Batches that are sorted by length together: little padding, and still a good shuffle."""
+from endcap_export.padding import like_length, padded
 
 _TEACHER_BATCH = 64
 
@@ -89,7 +87,7 @@ class StudentDataset(Dataset[int]):
         order = np.argsort(sizes, kind="stable")
         for first in range(0, len(order), _TEACHER_BATCH):
             rows = order[first : first + _TEACHER_BATCH]
-            ids, mask = _padded([texts[row].ids for row in rows])
+            ids, mask = padded([texts[row].ids for row in rows])
             with torch.inference_mode():
                 states = teacher.states(ids, mask).float().numpy()
             for place, row in enumerate(rows):
@@ -109,9 +107,9 @@ class StudentDataset(Dataset[int]):
     def collate(self, indices: Sequence[int]) -> dict[str, Tensor]:
         """Tensors of one batch: ``ids``, ``mask``, ``classes``, ``words`` [B, T] and ``states`` [B, T, H]."""
         texts = [self._texts[index] for index in indices]
-        ids, mask = _padded([text.ids for text in texts])
-        classes, _ = _padded([text.classes for text in texts], IGNORED)
-        words, _ = _padded([text.words.astype(np.int64) for text in texts])
+        ids, mask = padded([text.ids for text in texts])
+        classes, _ = padded([text.classes for text in texts], IGNORED)
+        words, _ = padded([text.words.astype(np.int64) for text in texts])
         states = torch.zeros((*ids.shape, self._states.shape[1]))
         for row, index in enumerate(indices):
             own = self._states[self._starts[index] : self._starts[index + 1]]
@@ -135,20 +133,6 @@ class LengthBatches(Sampler[list[int]]):
 
     def __iter__(self) -> Iterator[list[int]]:
         generator = np.random.default_rng([self._seed, self._epoch])
-        order = generator.permutation(len(self._lengths))
-        batches = []
-        for start in range(0, len(order), self._size * _BUCKET):
-            bucket = order[start : start + self._size * _BUCKET]
-            bucket = bucket[np.argsort(self._lengths[bucket], kind="stable")]
-            batches += [bucket[first : first + self._size] for first in range(0, len(bucket), self._size)]
-        for place in generator.permutation(len(batches)):
-            yield batches[place].tolist()
-
-
-def _padded(rows: Sequence[npt.NDArray[np.int64]], fill: int = 0) -> tuple[Tensor, Tensor]:
-    shape = len(rows), max(map(len, rows))
-    values, mask = np.full(shape, fill, np.int64), np.zeros(shape, np.int64)
-    for number, row in enumerate(rows):
-        values[number, : len(row)] = row
-        mask[number, : len(row)] = 1
-    return torch.from_numpy(values), torch.from_numpy(mask)
+        texts = np.arange(len(self._lengths))
+        for batch in like_length(texts, self._lengths, self._size, generator):
+            yield batch.tolist()

@@ -15,6 +15,7 @@ from endcap.commands import (
     evaluate,
     events,
     export,
+    exposure,
     forget,
     monitor,
     register,
@@ -41,6 +42,7 @@ app.command("build")(build.build)
 app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
 app.command("export")(export.export)
+app.command("exposure")(exposure.exposure)
 app.command("register")(register.register)
 app.command("rollback")(rollback.rollback)
 app.command("beside")(beside.beside)

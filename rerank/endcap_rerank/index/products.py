@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -78,6 +78,13 @@ class LiveProducts:
         """The product of a row."""
         first, part = self._part(int(row))
         return part.product(int(row) - first)
+
+    def every(self) -> Iterator[Product]:
+        """Every product of the catalogue, as it is now."""
+        for part in (self._overlay.base, *self._overlay.changed):
+            rows = range(len(part)) if part.visible is None else np.flatnonzero(part.visible).tolist()
+            for row in rows:
+                yield part.product(row)
 
     def embeddings(self, rows: Rows) -> NDArray[np.float32]:
         """Vectors of ``rows``: float32 [n, D]; zeros where a product has none of this encoder."""

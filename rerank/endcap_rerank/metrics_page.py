@@ -49,6 +49,8 @@ class MetricsPage:
 
     def _run(self) -> None:
         while not self._closing.wait(INTERVAL):
+            # Again: Triton loads a version anew before it ends the old instances, which set the line to 0.
+            self._info.set(1.0)
             self._hand_over()
         self._hand_over()
 

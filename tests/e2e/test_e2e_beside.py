@@ -1,6 +1,8 @@
 """Two releases answer on one server, a shopper always gets the same one, and events say which it was."""
 
 import math
+import re
+import urllib.request
 
 import pytest
 from endcap_client import Client, Event, IncompatibleServer, Split, team_draft
@@ -8,6 +10,7 @@ from endcap_export.beside import end_beside, serve_beside
 from endcap_export.registry import current
 from endcap_rerank.errors import InvalidInputError
 from endcap_rerank.events import EVENTS_FILE, SqliteEventStore
+from processes import wait_until
 from tiny import tiny_products, tiny_release
 
 SHARE = 0.3
@@ -55,6 +58,18 @@ def test_events_of_an_interleaved_list_say_whose_product_was_taken(server, other
         place: one.release for place, one in enumerate(page)
     }
     assert {event.release for event in stored} == {other, current(repository).release}
+
+
+def test_the_metrics_page_names_both(server, other, repository):
+    def served():
+        with urllib.request.urlopen(server.metrics_url, timeout=10) as response:
+            page = response.read().decode()
+        lines = re.findall(
+            r'^endcap_release_info\{model="rerank",release="(\S+?)",\S* 1$', page, re.MULTILINE
+        )
+        return {other, current(repository).release} <= set(lines)
+
+    wait_until(served)
 
 
 def test_the_current_release_cannot_be_served_beside_itself(server, repository):

@@ -9,10 +9,13 @@ from pathlib import Path
 
 import pytest
 import yaml
+from endcap_export.monitor import watch
+from endcap_export.monitor.textfile import exposition
+from endcap_rerank.events import Event
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 RULES = DEPLOY / "prometheus" / "rules.yaml"
-RULES_TEST = DEPLOY / "prometheus" / "rules_test.yaml"
+RULES_TESTS = sorted((DEPLOY / "prometheus").glob("rules*_test.yaml"))
 DASHBOARDS = sorted((DEPLOY / "grafana").glob("*.json"))
 
 # Prometheus writes it itself for every target.
@@ -45,8 +48,11 @@ def metrics_of(query):
 
 @pytest.fixture(scope="module")
 def page(server):
+    """The page of a live server, and what `endcap monitor` writes."""
+    events = [Event(f"u{n}", "p", kind, 0.0 + n, "q", 0) for n in range(9) for kind in ("view", "click")]
+    watched = exposition(watch(events, since=4.0), 0.0)
     with urllib.request.urlopen(server.metrics_url, timeout=10) as response:
-        return response.read().decode()
+        return f"{response.read().decode()}\n{watched}"
 
 
 def test_there_is_something_to_check():
@@ -71,7 +77,7 @@ def test_query_asks_for_labels_that_the_metric_has(page, name, query):
 
 def test_every_alert_is_tested_both_ways():
     silent, firing = set(), set()
-    for test in yaml.safe_load(RULES_TEST.read_text())["tests"]:
+    for test in (one for file in RULES_TESTS for one in yaml.safe_load(file.read_text())["tests"]):
         for case in test["alert_rule_test"]:
             (firing if case["exp_alerts"] else silent).add(case["alertname"])
     alerts = {rule["alert"] for rule in rules() if "alert" in rule}
@@ -90,7 +96,7 @@ def test_every_alert_has_its_paragraph():
 
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool (Debian: prometheus) is not installed")
 def test_rules_and_their_tests_pass_promtool():
-    for command in (("check", "rules", RULES.name), ("test", "rules", RULES_TEST.name)):
+    for command in (("check", "rules", RULES.name), ("test", "rules", *(file.name for file in RULES_TESTS))):
         ran = subprocess.run(
             ["promtool", *command], cwd=RULES.parent, capture_output=True, text=True, timeout=300
         )

@@ -32,11 +32,6 @@ class Phase:
     start: float
     end: float
 
-    @property
-    def mean_rate(self) -> float:
-        """Requests a second over the whole phase."""
-        return (self.start + self.end) / 2
-
 
 @dataclass(frozen=True)
 class Plan:

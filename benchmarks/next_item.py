@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -82,13 +81,6 @@ class Quality:
     def means(self) -> tuple[float, float]:
         """Mean recall and mean nDCG."""
         return float(self.recall.mean()), float(self.ndcg.mean())
-
-
-def endcap_lists(office: Office, last: int, *, weights: RankingWeights | None = None) -> Lists:
-    """What ``Ranker.recommend`` answers every shopper, diversity 0, the shopper's own products excluded."""
-    with tempfile.TemporaryDirectory(prefix="endcap-office-") as name:
-        ranker = office_ranker(office, last, Path(name), weights=weights)
-        return answered(ranker, office, last)
 
 
 def office_ranker(

@@ -29,7 +29,6 @@ from endcap.demo_shop.structure import LEAVES
 
 K = 10
 QUERIES_A_SHOPPER = 10
-EMPTY = "nobody-yet"
 
 Floats = npt.NDArray[np.float64]
 

@@ -216,12 +216,11 @@ def test_every_system_ranks_the_whole_catalogue_and_the_judged_products(small_sh
     assert served.judged.tolist() == pytest.approx([scores[row] for row in queries[0].rows.tolist()])
 
 
-def test_products_that_were_not_retrieved_stand_below_the_one_that_the_query_names(small_shop, monkeypatch):
-    from endcap_export.evaluate.systems import fused_scores
-    from endcap_rerank.settings import Settings
+def test_products_that_were_not_retrieved_stand_below_the_one_that_the_query_names(small_shop):
+    from endcap_export.evaluate.systems import judged_scores
 
     index, vectors = small_shop
-    monkeypatch.setattr(Settings, "candidates", 5)
-    scores = fused_scores(index, "p0007", -vectors[7], np.arange(60))
+    retrieved = index.retrieve("p0007", -vectors[7], count=5)
+    scores = judged_scores(index, "p0007", -vectors[7], np.arange(60), retrieved).fused
     assert scores.argmax() == 7
     assert np.sort(scores)[-2] <= 0.5

@@ -121,14 +121,6 @@ class Scores:
     fused: npt.NDArray[np.float64]
 
 
-def fused_scores(
-    index: LiveIndex, text: str, vector: Floats, rows: npt.NDArray[np.int64]
-) -> npt.NDArray[np.float64]:
-    """The fused score of any products, retrieved or not: float64 [n]."""
-    retrieved = index.retrieve(text, vector, count=Settings.candidates, filters=_OF_ANY_AGE)
-    return judged_scores(index, text, vector, rows, retrieved).fused
-
-
 def judged_scores(
     index: LiveIndex, text: str, vector: Floats, rows: npt.NDArray[np.int64], retrieved: Candidates
 ) -> Scores:

@@ -198,8 +198,8 @@ def measure(
         "ild_gain_at_1pct": _gain(kind, ">= 0.2"),
         "ild_gain_unjudged_wrong": _gain(strict, ""),
     }
-    reach = [point for points in (*strict.values(), *whole.values()) for point in points]
-    above = {f"pyversity {name}": float(points_above(points, reach)) for name, points in peers.items()}
+    own = [*strict.values(), *whole.values()]
+    above = {f"pyversity {name}": float(points_above(points, own)) for name, points in peers.items()}
     figures["pyversity_points_above"] = Figure(sum(above.values()), goal="= 0", baselines=above)
     shop = demo_lists(seed, products)
     mixed = {name: curves(shop, ours(name), SETTINGS, (unjudged_wrong,), mix)[0] for name in OURS}

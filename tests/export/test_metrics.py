@@ -123,5 +123,14 @@ def test_points_above_a_curve():
     below, on, above = Point(0.5, 0.48, 0.5), Point(0.6, 0.49, 0.55), Point(0.5, 0.497, 0.5)
     beyond = Point(1.0, 0.1, 0.8)
     dominated = Point(0.0, 0.499, 0.2)  # the curve has more of both at its beginning
-    assert points_above([below, on, above, beyond, dominated], CURVE) == 2
+    assert points_above([below, on, above, beyond, dominated], [CURVE]) == 2
     assert points_above([above], []) == 1
+    assert points_above([above], [[]]) == 1
+
+
+def test_a_lower_curve_takes_nothing_from_a_higher_one():
+    point = Point(0.5, 0.45, 0.5)
+    high, low = [Point(0.0, 0.5, 0.4), Point(1.0, 0.42, 0.6)], [Point(0.0, 0.1, 0.1), Point(1.0, 0.3, 0.5)]
+    assert points_above([point], [high]) == 0
+    assert points_above([point], [low]) == 1
+    assert points_above([point], [low, high]) == 0

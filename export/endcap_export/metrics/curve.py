@@ -55,16 +55,23 @@ def gain_at_loss(points: Sequence[Point], loss: float) -> float:
     return reached / start.diversity - 1.0
 
 
-def points_above(points: Sequence[Point], curve: Sequence[Point], *, tolerance: float = 1e-9) -> int:
-    """How many points beat a curve: more relevant than it is anywhere at that diversity or beyond."""
+def points_above(
+    points: Sequence[Point], curves: Sequence[Sequence[Point]], *, tolerance: float = 1e-9
+) -> int:
+    """How many points beat every curve: more relevant than it is anywhere at that diversity or beyond.
+
+    Curves are held against one by one. In a line through the points of all, one of a lower curve between two
+    of a higher one would cut off what the higher one reaches.
+    """
+    return sum(all(_above(point, curve, tolerance) for curve in curves) for point in points)
+
+
+def _above(point: Point, curve: Sequence[Point], tolerance: float) -> bool:
     if not curve:
-        return len(points)
-    ordered = sorted(curve, key=lambda point: point.diversity)
-    diversities = np.array([point.diversity for point in ordered])
+        return True
+    ordered = sorted(curve, key=lambda one: one.diversity)
+    diversities = np.array([one.diversity for one in ordered])
     # What is reached at a greater diversity is reached at a smaller one too.
-    relevances = np.maximum.accumulate([point.relevance for point in ordered][::-1])[::-1]
-    return sum(
-        point.diversity > diversities[-1] + tolerance
-        or point.relevance > float(np.interp(point.diversity, diversities, relevances)) + tolerance
-        for point in points
-    )
+    relevances = np.maximum.accumulate([one.relevance for one in ordered][::-1])[::-1]
+    reached = float(np.interp(point.diversity, diversities, relevances))
+    return bool(point.diversity > diversities[-1] + tolerance or point.relevance > reached + tolerance)

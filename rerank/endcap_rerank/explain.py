@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -98,80 +99,115 @@ PHRASES: dict[str, dict[str, str]] = {
 
 
 def explain(
-    position: int,
-    item: str,
-    place: Place,
+    positions: npt.NDArray[np.int64],
+    items: Sequence[str],
+    ranks_by_score: Sequence[int],
     pool: Pool,
     scored: Scored,
     options: Options,
     index: LiveIndex,
-) -> str:
-    """Explain one selected candidate as a JSON object.
+) -> list[str]:
+    """Explain the selected candidates, each as a JSON object.
 
     Args:
-        position: of the candidate in ``scored``.
+        positions: int64 [k], of the list in its order, in ``scored``.
+        items: their ids.
+        ranks_by_score: where the scores alone would put them, from 1.
 
     Returns:
-        ``score`` and ``terms`` (name → addend; they sum to the score), ``relevance`` where it is learned
-        (feature → addend; they sum to the term of that name), ``rank`` and ``rank_by_score`` (they differ by
-        what diversity, caps and rules changed), ``matched`` (demands of the query that the
+        For each ``score`` and ``terms`` (name → addend; they sum to the score), ``relevance`` where it is
+        learned (feature → addend; they sum to the term of that name), ``rank`` and ``rank_by_score`` (they
+        differ by what diversity, caps and rules changed), ``matched`` (demands of the query that the
         product satisfies), ``because`` (past items that mattered, of the shopper and of the session),
         ``rules`` (pin, bury, boost) and ``text``, a sentence in ``options.language``.
     """
-    terms = {
-        name: round(float(value), 7)
-        for name, value in zip(scored.names, scored.terms[:, position], strict=True)
-        if value != 0.0
-    }
-    matched: list[dict[str, str]] = []
+    age = options.age or 0
+    scores, addends = _rounded(scored.scores[positions]), _rounded(scored.terms[:, positions].T)
+    events = _reasons(scored.taste, pool.profile.taste, positions, index, age)
+    sessions = _reasons(scored.session, pool.session, positions, index, age)
+    relevance = _relevance(positions, pool, scored)
+    hits: list[list[bool]] = [[]] * len(items)
     if scored.tags is not None:
-        for term, hit in zip(pool.constraints.terms, scored.tags.satisfied[:, position], strict=True):
-            if hit:
-                matched.append({"kind": term.kind, "text": term.text})
-    because = {
-        "events": _reasons(scored.taste, pool.profile.taste, position, index, options.age or 0),
-        "session": _reasons(scored.session, pool.session, position, index, options.age or 0),
-    }
-    rules = [
-        rule
-        for rule, holds in (
-            ("pin", position in pool.pins),
-            ("bury", item in options.bury),
-            ("boost", item in options.boost),
-        )
-        if holds
-    ]
-    explanation: dict[str, Any] = {
-        "score": round(float(scored.scores[position]), 7),
-        "terms": terms,
-        **_relevance(position, pool, scored),
-        "rank": place.rank,
-        "rank_by_score": place.rank_by_score,
-        "matched": matched,
-        "because": {name: items for name, items in because.items() if items},
-        "rules": rules,
-        "text": _sentence(terms, place, pool, matched, because, rules, options),
-    }
-    return json.dumps(explanation, ensure_ascii=False, separators=(",", ":"))
+        hits = scored.tags.satisfied[:, positions].T.tolist()
+    pins = set(pool.pins)
+    explanations = []
+    for place, (position, item) in enumerate(zip(positions.tolist(), items, strict=True)):
+        terms = {
+            name: value for name, value in zip(scored.names, addends[place], strict=True) if value != 0.0
+        }
+        matched = [
+            {"kind": term.kind, "text": term.text}
+            for term, hit in zip(pool.constraints.terms, hits[place], strict=False)
+            if hit
+        ]
+        because = {"events": events[place], "session": sessions[place]}
+        rules = [
+            rule
+            for rule, holds in (
+                ("pin", position in pins),
+                ("bury", item in options.bury),
+                ("boost", item in options.boost),
+            )
+            if holds
+        ]
+        stands = Place(place + 1, ranks_by_score[place])
+        explanation: dict[str, Any] = {
+            "score": scores[place],
+            "terms": terms,
+            **relevance[place],
+            "rank": stands.rank,
+            "rank_by_score": stands.rank_by_score,
+            "matched": matched,
+            "because": {name: past for name, past in because.items() if past},
+            "rules": rules,
+            "text": _sentence(terms, stands, pool, matched, because, rules, options),
+        }
+        explanations.append(_json(explanation))
+    return explanations
 
 
-def _relevance(position: int, pool: Pool, scored: Scored) -> dict[str, dict[str, float]]:
+_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode
+
+
+def _rounded(values: npt.NDArray[np.float32]) -> Any:
+    """To seven decimals, as nested lists of numbers that print as short as that."""
+    return values.astype(np.float64).round(7).tolist()
+
+
+def _relevance(
+    positions: npt.NDArray[np.int64], pool: Pool, scored: Scored
+) -> list[dict[str, dict[str, float]]]:
     """What each feature adds to the term ``relevance``; nothing where no relevance was learned."""
-    if pool.learned is None or not len(pool.learned.names):
-        return {}
-    own = float(pool.relevance[position])
-    weight = float(scored.terms[scored.names.index("relevance"), position]) / own if own else 1.0
-    parts = zip(pool.learned.names, pool.learned.parts[:, position].tolist(), strict=True)
-    return {"relevance": {name: round(weight * part, 7) for name, part in parts if part}}
+    learned = pool.learned
+    if learned is None or not len(learned.names):
+        return [{}] * len(positions)
+    own = pool.relevance[positions].astype(np.float64)
+    terms = scored.terms[scored.names.index("relevance"), positions]
+    weights = np.divide(terms, own, out=np.ones_like(own), where=own != 0.0)
+    parts = (learned.parts[:, positions] * weights).T.round(7).tolist()
+    return [
+        {"relevance": {name: part for name, part in zip(learned.names, row, strict=True) if part}}
+        for row in parts
+    ]
 
 
-def _reasons(affinity: Affinity | None, taste: Taste, position: int, index: LiveIndex, age: int) -> list[str]:
-    """Past items that speak for a candidate; who may not see one is not told of it either."""
+def _reasons(
+    affinity: Affinity | None, taste: Taste, positions: npt.NDArray[np.int64], index: LiveIndex, age: int
+) -> list[list[str]]:
+    """Past items that speak for each candidate; who may not see one is not told of it either."""
     if affinity is None:
-        return []
-    likeness: npt.NDArray[np.float32] = affinity.likeness[:, position] * taste.weights
-    best = np.argsort(-likeness, kind="stable")[:EVENTS_SHOWN]
-    return index.item_ids(index.for_age(taste.rows[best[likeness[best] > 0.0]], age))
+        return [[]] * len(positions)
+    likeness = affinity.likeness[:, positions] * taste.weights[:, None]
+    best = np.argsort(-likeness, axis=0, kind="stable")[:EVENTS_SHOWN]
+    speaks = np.take_along_axis(likeness, best, axis=0) > 0.0
+    named = np.unique(best[speaks])
+    allowed = set(index.for_age(taste.rows[named], age).tolist())
+    shown = [place for place in named.tolist() if taste.rows[place] in allowed]
+    ids = dict(zip(shown, index.item_ids(taste.rows[shown]), strict=True))
+    return [
+        [ids[place] for place, heard in zip(column, speaking, strict=True) if heard and place in ids]
+        for column, speaking in zip(best.T.tolist(), speaks.T.tolist(), strict=True)
+    ]
 
 
 def _sentence(

@@ -17,7 +17,7 @@ from endcap_rerank.catalog_store import CatalogStore
 from endcap_rerank.errors import ReleaseError
 from endcap_rerank.events import EVENTS_FILE as EVENTS_FILE
 from endcap_rerank.events import Event, EventStore, open_events
-from endcap_rerank.explain import Place, explain
+from endcap_rerank.explain import explain
 from endcap_rerank.filters import Filters
 from endcap_rerank.index import Index, LiveIndex
 from endcap_rerank.index.segments import SegmentFolder
@@ -237,12 +237,8 @@ class Ranker:
             return [""] * len(ids)
         places = np.empty(len(scored), dtype=np.int64)
         places[np.argsort(-scored.scores, kind="stable")] = np.arange(1, len(scored) + 1)
-        return [
-            explain(position, item, Place(rank, int(places[position])), pool, scored, options, self.index)
-            for rank, (position, item) in enumerate(
-                zip(selected.positions.tolist(), ids, strict=True), start=1
-            )
-        ]
+        by_score = places[selected.positions].tolist()
+        return explain(selected.positions, ids, by_score, pool, scored, options, self.index)
 
     def _query_info(self, pool: Pool, selected: Selected) -> str:
         notes = list(pool.notes)

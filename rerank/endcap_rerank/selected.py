@@ -84,16 +84,30 @@ def _near_topic(
 
     A shopper's recommendations have no topic that they could leave.
     """
-    options = request.options
-    if request.diversity <= 0.0 or pool.source not in ("search", "item") or options.explore > 0.0:
-        return _diverse(request, pool, scored, among, index, weights)
-    near = np.zeros(len(scored), bool)
-    near[among[on_topic(scored.scores[among], request.k)]] = True
-    near[list(pool.pins)] = True  # they are among them: a pin is never buried
-    found = _diverse(request, pool, scored, among[near[among]], index, weights)
-    if found.exceeded or found.missed:
-        return _diverse(request, pool, scored, among, index, weights)
-    return found
+    options, caps = request.options, _caps(request.options, scored, index)
+    if request.diversity > 0.0 and pool.source in ("search", "item") and not options.explore > 0.0:
+        near = np.zeros(len(scored), bool)
+        near[among[on_topic(scored.scores[among], request.k)]] = True
+        near[list(pool.pins)] = True  # they are among them: a pin is never buried
+        nearest = among[near[among]]
+        if all(cap.among(nearest).room() >= request.k for cap in caps):
+            found = _diverse(request, pool, scored, nearest, caps, index, weights)
+            if not (found.exceeded or found.missed):
+                return found
+    return _diverse(request, pool, scored, among, caps, index, weights)
+
+
+def _caps(options: Options, scored: Scored, index: LiveIndex) -> list[Cap]:
+    """The caps of a request, on all candidates."""
+    caps = []
+    for name, cap in options.caps.items():
+        if name == "top_category":
+            codes = index.top_category_codes(scored.rows)
+        else:
+            codes = scored.brands if name == "brand" else scored.categories
+        limit, window = (cap.limit, cap.window) if isinstance(cap, WindowCap) else (cap, None)
+        caps.append(Cap(name, codes, limit, window))
+    return caps
 
 
 def _diverse(
@@ -101,6 +115,7 @@ def _diverse(
     pool: Pool,
     scored: Scored,
     among: npt.NDArray[np.int64],
+    caps: list[Cap],
     index: LiveIndex,
     weights: RankingWeights,
 ) -> Selected:
@@ -112,18 +127,11 @@ def _diverse(
         brands, categories = brands[among], categories[among]
         scores, embeddings = scores[among], embeddings[among]
         pins = among.searchsorted(np.array(pins, np.int64)).tolist()
+        caps = [cap.among(among) for cap in caps]
     kernel = SimilarityKernel(
         embeddings, kernel_groups(scored.rows[among], brands, categories, index, weights)
     )
     options = request.options
-    caps = []
-    for name, cap in options.caps.items():
-        if name == "top_category":
-            codes = index.top_category_codes(scored.rows[among])
-        else:
-            codes = brands if name == "brand" else categories
-        limit, window = (cap.limit, cap.window) if isinstance(cap, WindowCap) else (cap, None)
-        caps.append(Cap(name, codes, limit, window))
     shares = [
         Share(one.name, _of_group(one, scored.rows[among], brands, index), one.min_share, one.max_share)
         for one in options.exposure

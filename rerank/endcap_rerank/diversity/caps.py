@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -33,6 +33,18 @@ class Cap:
     codes: npt.NDArray[np.integer[Any]]
     limit: int
     window: int | None = None
+
+    def among(self, positions: npt.NDArray[np.int64]) -> Cap:
+        """The cap on some of the candidates, in this order."""
+        return replace(self, codes=self.codes[positions])
+
+    def room(self) -> int:
+        """How many of the candidates a list can hold under this cap alone; windows are not reckoned with."""
+        if self.window is not None:
+            return len(self.codes)
+        known = self.codes[self.codes >= 0]
+        counts = np.unique(known, return_counts=True)[1]
+        return len(self.codes) - len(known) + int(np.minimum(counts, self.limit).sum())
 
 
 class CapLedger:

@@ -4,12 +4,15 @@ import re
 from pathlib import Path
 
 import pytest
+import typer
 from endcap_rerank.constraints import LABELS
 from endcap_rerank.options import Options
 from endcap_rerank.product import Product
 from endcap_rerank.schema import EVENT_WEIGHTS
 from endcap_rerank.scoring import RankingWeights
 from endcap_rerank.settings import Settings
+
+from endcap.cli import app
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [
@@ -36,6 +39,25 @@ def test_links_lead_somewhere(file):
     for target in re.findall(r"\]\(([^)#]+)", file.read_text("utf-8")):
         if not target.startswith("http"):
             assert (file.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("file", PAGES, ids=lambda file: file.name)
+def test_commands_take_the_options_that_are_shown(file):
+    text = file.read_text("utf-8").replace("\\\n", " ")
+    shown = r"^ +(?:torchrun .* -m )?(endcap [a-z].*)|`(endcap [a-z][^`]*)`"
+    for line in re.findall(shown, text, re.MULTILINE):
+        # What follows a bare -- is tritonserver's.
+        words = re.split(r"\s--\s", "".join(line))[0].split()
+        command = typer.main.get_command(app)
+        for word in words[1:]:
+            # NAME stands for any of them.
+            if not hasattr(command, "commands") or not word[0].islower():
+                break
+            assert set(word.split("|")) <= set(command.commands), line
+            command = command.commands[word.split("|")[0]]
+        known = {name for one in command.params for name in (*one.opts, *one.secondary_opts)} | {"--help"}
+        options = {word.partition("=")[0] for word in words if re.match("--?[a-z]", word)}
+        assert options <= known, line
 
 
 def test_the_readme_is_short():

@@ -37,7 +37,8 @@ def team_draft(
     ``endcap monitor --interleaved`` counts who won.
 
     Args:
-        first, second: answers of two releases to one request.
+        first: the answer of one release.
+        second: the answer of another to the same request.
         k: how many products.
         seed: makes the coins repeat, for a page that is asked for again; None throws new ones.
 

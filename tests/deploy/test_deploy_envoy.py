@@ -156,8 +156,11 @@ def test_a_key_is_asked_for(door):
 
 def test_health_needs_no_key_and_nothing_else_is_offered(door):
     assert door.ask("GET", "/v2/health/ready")[0] == 200
+    # A release beside the current one is offered where there is one: this is Triton's answer.
+    assert door.ask("POST", "/v2/models/search-20261124-101500-ab12cd/infer", "{}", x_api_key=KEY)[0] == 404
     for path in (
         "/v2",
+        "/v2/models/rerank-20261124-101500-ab12cd/infer",
         "/v2/repository/index",
         "/v2/models/encode/infer",
         "/v2/logging",

@@ -78,7 +78,7 @@ def test_queue_has_no_timeout_and_a_limit_only_with_several_instances(path):
     assert not policy.allow_timeout_override
     if policy.max_queue_size:
         assert sum(group.count for group in config.instance_group) >= 2
-    if model_of(path) in ("encode", "rerank", "recommend"):
+    if model_of(path) in ("encode", "rerank", "recommend", "feedback"):
         assert policy.max_queue_size
 
 

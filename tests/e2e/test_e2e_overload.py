@@ -1,12 +1,16 @@
 """More requests than a server can answer, and callers that give up."""
 
 import json
+import sqlite3
 import time
+from contextlib import closing
 
 import numpy as np
 import pytest
 import tritonclient.grpc
+from endcap_rerank.events import EVENTS_FILE
 from test_e2e_metrics import Page
+from tritonclient.grpc import service_pb2
 from tritonclient.utils import InferenceServerException
 
 from benchmarks.reliability.stream import closed, search_requests
@@ -20,6 +24,19 @@ def test_what_finds_a_full_queue_is_refused_as_unavailable_and_the_rest_is_answe
     assert len(flood.refused) > 0
     assert len(flood.answered) >= 64
     assert server.ready()
+
+
+def test_events_of_a_flood_are_stored_or_their_callers_are_told(server, repository):
+    """What waits is stored together; a bad event among it is refused alone."""
+    kinds = ("view", "view", "view", "bogus")
+    requests = (_event(f"flood-{number}", kinds[number % 4]) for number in range(10**6))
+    flood = closed(server.grpc_url, requests, seconds=1.0, workers=400, deadline=60.0)
+    assert flood.late == 0
+    assert flood.failed
+    assert all("bogus" in message for message in flood.failed)
+    with closing(sqlite3.connect(repository / "state" / EVENTS_FILE)) as store:
+        (stored,) = store.execute("SELECT count(*) FROM events WHERE user = 'flooding'").fetchone()
+    assert stored == len(flood.answered) > 0
 
 
 def test_work_for_a_caller_that_gave_up_stops_between_its_rows(server):
@@ -39,6 +56,14 @@ def test_work_for_a_caller_that_gave_up_stops_between_its_rows(server):
     client.close()
     time.sleep(2.5)
     assert Page(server).value("endcap_answered_total", **line) - before < 3 * 32
+
+
+def _event(event_id, kind):
+    request = service_pb2.ModelInferRequest(model_name="feedback")
+    for name, text in {"user": "flooding", "item": "p1", "event": kind, "event_id": event_id}.items():
+        tensor = request.inputs.add(name=name, datatype="BYTES", shape=[1, 1])
+        tensor.contents.bytes_contents.append(text.encode())
+    return request.SerializeToString()
 
 
 def _tensor(name, dtype, array):

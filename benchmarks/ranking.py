@@ -8,15 +8,18 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from endcap_rerank.errors import EndcapError
+from endcap_rerank.errors import EndcapError, InvalidInputError
 
 from benchmarks import next_item, personal, relevance, tradeoff
 from benchmarks.next_item import Office, Quality
 from endcap.reports import REPORTS, Figure, Report
 
 SEED = 7
-TUNING_SEED = 11
-"""The shop on which the default weights were chosen; the report is of another, SEED."""
+TUNING_SEEDS = (11, 12, 13)
+"""The shops on which the default weights were chosen; the report is of another, SEED."""
+
+PARTS = ("office", "shop", "search")
+"""What may be measured alone."""
 
 SEARCH_NOTES = (
     "Home Depot dev, 54,667 products, untuned MiniLM (int8): nDCG@10 re-ranks the judged products of a "
@@ -32,9 +35,10 @@ SEARCH_NOTES = (
     "judged products only, in the order of the list and then of the candidates left out: what nobody "
     "judged is neither right nor wrong, so a list that leaves the topic for unjudged products loses "
     "nothing there; ild_gain_unjudged_wrong is the same with unjudged products counting as wrong, a lower "
-    "bound. Queries have 6 judged products on average, too few to diversify among them alone. "
+    "bound; intervals are those of the best strategy. "
+    "Queries have 6 judged products on average, too few to diversify among them alone. "
     "pyversity_points_above: of pyversity's settings 0.1 to 1.0 on the same candidates and scores, those "
-    "above the envelope of our strategies (on topic and over all candidates), with unjudged as wrong. "
+    "above the curve of each of our strategies (on topic and over all candidates), with unjudged as wrong. "
     "Ours as the ranker applies them: one unit of relevance for all queries, an msd list with its most "
     "relevant product first, which its ILD does not see; 26 settings, straight lines between them. "
     "Entropy: leaf categories, 400 queries of the demo shop, nDCG by the shop's own law over the whole "
@@ -49,6 +53,7 @@ def measure(
     *,
     products: int = 5000,
     shoppers: int = 400,
+    only: str | None = None,
     pictures: Path = REPORTS,
     progress: Callable[[str], None] = lambda stage: None,
 ) -> Report:
@@ -57,18 +62,27 @@ def measure(
     Args:
         data: folder of the data sets; ``office`` and ``homedepot`` are used.
         products, shoppers: size of the demo shop.
+        only: one of PARTS to measure alone; the report is then ``ranking-PART``.
         pictures: where ``diversity_curve.png`` goes.
         progress: told what is done now.
 
     Raises:
+        InvalidInputError: ``only`` is no part.
         EndcapError: the data or a library of the ``bench`` extra is not there.
     """
-    for name in ("office", "homedepot"):
-        if not (data / name).is_dir():
+    if only is not None and only not in PARTS:
+        raise InvalidInputError("only", only, f"one of {', '.join(PARTS)} is expected")
+    parts = PARTS if only is None else (only,)
+    for part, name in (("office", "office"), ("search", "homedepot")):
+        if part in parts and not (data / name).is_dir():
             raise EndcapError(f"{data / name} is not there; ENDCAP_DATA names the folder of the data sets")
-    figures = {**office_figures(Office.read(data / "office"), progress)}
-    figures.update(personal_figures(products, shoppers, progress))
-    figures.update(search_figures(data, products, pictures, progress))
+    figures: dict[str, Figure] = {}
+    if "office" in parts:
+        figures.update(office_figures(Office.read(data / "office"), progress))
+    if "shop" in parts:
+        figures.update(personal_figures(products, shoppers, progress))
+    if "search" in parts:
+        figures.update(search_figures(data, products, pictures, progress))
     notes = (
         "Office: for every shopper the last event is the test and the last but one the tuning event. All "
         "settings were chosen on the tuning event after training on all but the last two events: of Endcap "
@@ -78,14 +92,15 @@ def measure(
         "Ranker.recommend at diversity 0, with embeddings of the packaged MiniLM, not fine-tuned; "
         "`affinities alone` is Affinities.likely without the ranker's other terms. Intervals: 95% bootstrap "
         "over shoppers, 1,000 draws. office_*_lead is the difference to the best peer with its paired "
-        f"interval. Demo shop (seed {SEED}, {products} products, {shoppers} shoppers; default weights chosen "
-        f"on seed {TUNING_SEED}): gain of a product = (2^grade - 1)·P(this shopper clicks it by the shop's "
+        f"interval. Demo shop (seed {SEED}, {products} products, {shoppers} shoppers; default weights and "
+        f"price classes chosen on seeds {', '.join(map(str, TUNING_SEEDS))}): "
+        "gain of a product = (2^grade - 1)·P(this shopper clicks it by the shop's "
         "own law of hidden tastes), grades of the whole catalogue by the law behind judgments.csv, ideal "
         f"list over all products; {personal.QUERIES_A_SHOPPER} queries a shopper in their departments, "
         "diversity 0, untuned MiniLM without tags. cold_ndcg_change: shoppers without any event; beside it "
         "those of whom one event is known. " + SEARCH_NOTES
     )
-    return Report("ranking", figures, notes)
+    return Report("ranking" if only is None else f"ranking-{only}", figures, notes)
 
 
 def search_figures(

@@ -25,6 +25,8 @@ from endcap.demo_shop.judgments import grades
 from endcap.reports import Figure
 
 LOSS = 0.01
+DRAWS = 300
+"""Resamplings of the queries behind an interval."""
 OURS = ("dpp", "mmr", "msd", "ssd")
 SETTINGS = tuple(step / 25 for step in range(26))
 """Near enough to one another that the straight line between two is the curve, within the noise."""
@@ -35,7 +37,8 @@ QUERIES = 400
 Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.int64]
-Curves = dict[str, list[Point]]
+Curves = dict[str, "Drawn"]
+Points = Mapping[str, Sequence[Point]]
 Pick = Callable[["Listed", float], Rows]
 
 
@@ -112,22 +115,52 @@ def pyversitys(name: str) -> Pick:
     return pick
 
 
+@dataclass(frozen=True)
+class Drawn:
+    """What a strategy reaches.
+
+    Attributes:
+        relevant, different: float64 [settings, queries].
+    """
+
+    settings: Sequence[float]
+    relevant: Doubles = field(repr=False)
+    different: Doubles = field(repr=False)
+
+    def points(self, shares: Doubles | None = None) -> list[Point]:
+        """One point a setting: means over the queries, each of which counts as often as ``shares`` says."""
+        means = [np.average(values, axis=1, weights=shares) for values in (self.relevant, self.different)]
+        return [
+            Point(setting, float(relevance), float(diversity))
+            for setting, relevance, diversity in zip(self.settings, *means, strict=True)
+        ]
+
+    def interval(self) -> tuple[float, float]:
+        """95% bootstrap interval over queries of the gain at LOSS."""
+        count = self.relevant.shape[1]
+        shares = np.random.default_rng(7).multinomial(count, np.full(count, 1.0 / count), size=DRAWS)
+        gains = [gain_at_loss(self.points(one), LOSS) for one in shares]
+        low, high = np.percentile(gains, (2.5, 97.5))
+        return float(low), float(high)
+
+
 def curves(
     listed: Sequence[Listed],
     pick: Pick,
     settings: Sequence[float],
     relevances: Sequence[Measure],
     diversity: Measure,
-) -> list[list[Point]]:
-    """For each measure of relevance one point a setting: means over the queries."""
-    drawn: list[list[Point]] = [[] for _ in relevances]
-    for setting in settings:
-        lists = [(one, pick(one, setting)) for one in listed]
-        different = float(np.mean([diversity(one, chosen) for one, chosen in lists]))
-        for points, relevance in zip(drawn, relevances, strict=True):
-            relevant = float(np.mean([relevance(one, chosen) for one, chosen in lists]))
-            points.append(Point(setting, relevant, different))
-    return drawn
+) -> list[Drawn]:
+    """For each measure of relevance what a strategy reaches at each setting."""
+    relevant = np.empty((len(relevances), len(settings), len(listed)))
+    different = np.empty((len(settings), len(listed)))
+    for row, setting in enumerate(settings):
+        for column, one in enumerate(listed):
+            chosen = pick(one, setting)
+            different[row, column] = diversity(one, chosen)
+            for relevance, values in zip(relevances, relevant, strict=True):
+                values[row, column] = relevance(one, chosen)
+    return [Drawn(settings, values, different) for values in relevant]
 
 
 def home_depot_lists(index: LiveIndex, judged: Sequence[Judged]) -> list[Listed]:
@@ -198,17 +231,17 @@ def measure(
         "ild_gain_at_1pct": _gain(kind, ">= 0.2"),
         "ild_gain_unjudged_wrong": _gain(strict, ""),
     }
-    own = [*strict.values(), *whole.values()]
-    above = {f"pyversity {name}": float(points_above(points, own)) for name, points in peers.items()}
+    own = [one.points() for one in (*strict.values(), *whole.values())]
+    above = {f"pyversity {name}": float(points_above(one.points(), own)) for name, one in peers.items()}
     figures["pyversity_points_above"] = Figure(sum(above.values()), goal="= 0", baselines=above)
     shop = demo_lists(seed, products)
     mixed = {name: curves(shop, ours(name), SETTINGS, (unjudged_wrong,), mix)[0] for name in OURS}
     figures["entropy_gain_at_1pct"] = _gain(mixed, ">= 0.3")
-    draw(picture, strict, peers, mixed)
+    draw(picture, *({name: one.points() for name, one in drawn.items()} for drawn in (strict, peers, mixed)))
     return figures
 
 
-def draw(file: Path, ours: Mapping[str, Sequence[Point]], peers: Curves, shop: Curves) -> None:
+def draw(file: Path, ours: Points, peers: Points, shop: Points) -> None:
     """The curves as a picture: Home Depot beside pyversity, and the demo shop."""
     import matplotlib
 
@@ -250,5 +283,7 @@ def draw(file: Path, ours: Mapping[str, Sequence[Point]], peers: Curves, shop: C
 
 
 def _gain(curves: Curves, goal: str) -> Figure:
-    gains = {name: gain_at_loss(points, LOSS) for name, points in curves.items()}
-    return Figure(max(gains.values()), goal=goal, baselines=gains)
+    gains = {name: gain_at_loss(drawn.points(), LOSS) for name, drawn in curves.items()}
+    best = max(gains, key=lambda name: gains[name])
+    low, high = curves[best].interval()
+    return Figure(gains[best], low=low, high=high, goal=goal, baselines=gains)

@@ -53,7 +53,11 @@ def test_what_nobody_judged_is_neither_right_nor_wrong():
 
 @pytest.mark.parametrize("pick", [tradeoff.ours("dpp"), tradeoff.ours("msd"), tradeoff.pyversitys("mmr")])
 def test_a_curve_goes_from_relevance_to_diversity(pick):
-    (points,) = tradeoff.curves([listed()], pick, (0.0, 1.0), (tradeoff.unjudged_wrong,), tradeoff.distance)
+    relevances = (tradeoff.unjudged_wrong,)
+    (drawn,) = tradeoff.curves([listed()] * 2, pick, (0.0, 1.0), relevances, tradeoff.distance)
+    points = drawn.points()
+    low, high = drawn.interval()  # of one query, seen twice
+    assert low == pytest.approx(high)
     assert [point.setting for point in points] == [0.0, 1.0]
     assert points[0].diversity < points[1].diversity
     assert pick(listed(), 0.0).tolist() == list(range(10))

@@ -44,6 +44,9 @@ def ranking(
     data: DataSets = None,
     products: Annotated[int, typer.Option(min=200, help="Products of the demo shop.")] = 5000,
     shoppers: Annotated[int, typer.Option(min=10, help="Shoppers of the demo shop.")] = 400,
+    only: Annotated[
+        str | None, typer.Option(help="One part alone: office, shop or search; writes ranking-PART.json.")
+    ] = None,
     output: Output = REPORTS,
 ) -> None:
     """Next purchase of the Office shoppers beside other recommenders; personalization: ranking.json."""
@@ -58,6 +61,7 @@ def ranking(
             data or Settings.from_environment().data,
             products=products,
             shoppers=shoppers,
+            only=only,
             pictures=output,
             progress=lambda stage: status.update(stage),
         )

@@ -21,6 +21,7 @@ PAGES = [
     ROOT / "CHANGELOG.md",
     *sorted((ROOT / "docs").glob("*.md")),
 ]
+COMMANDS = typer.main.get_command(app)
 
 
 def page(name):
@@ -48,7 +49,7 @@ def test_commands_take_the_options_that_are_shown(file):
     for line in re.findall(shown, text, re.MULTILINE):
         # What follows a bare -- is tritonserver's.
         words = re.split(r"\s--\s", "".join(line))[0].split()
-        command = typer.main.get_command(app)
+        command = COMMANDS
         for word in words[1:]:
             # NAME stands for any of them.
             if not hasattr(command, "commands") or not word[0].islower():

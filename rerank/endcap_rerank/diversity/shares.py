@@ -62,6 +62,7 @@ class Guarantee:
         self._due = np.minimum(due, self._members.sum(axis=1)[:, None])
         self._places = places
         self._taken: npt.NDArray[np.int64] = np.zeros(len(self._shares), np.int64)
+        self._free_until = 0
 
     def take(self, position: int) -> None:
         """Count the candidate at ``position``."""
@@ -73,11 +74,14 @@ class Guarantee:
         Args:
             gains: [n], -inf for those that may not be taken.
         """
-        lacking = np.maximum(self._due[:, place:] - self._taken[:, None], 0)
-        room = self._places[: lacking.shape[1]]
-        if (lacking.sum(axis=0) < room).all():
+        if place < self._free_until:
             return None
-        tight = lacking[:, lacking.sum(axis=0) >= room] > 0
+        lacking = np.maximum(self._due[:, place:] - self._taken[:, None], 0)
+        spare = self._places[: lacking.shape[1]] - lacking.sum(axis=0)
+        if (least := int(spare.min())) > 0:
+            self._free_until = place + least  # each place takes at most one
+            return None
+        tight = lacking[:, spare <= 0] > 0
         # A group that a limit closes for now is not given up: another's turn leaves it the later places.
         tight &= (self._members & (gains > -math.inf)).any(axis=1)[:, None]
         able = tight.any(axis=0)

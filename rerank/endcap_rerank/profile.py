@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -224,7 +224,7 @@ class Profiles:
         self._store = store
         self._index = index
         self._limit = limit
-        self._cache: OrderedDict[str, tuple[list[Event], int, Profile]] = OrderedDict()
+        self._cache: OrderedDict[str, tuple[int, int, Profile]] = OrderedDict()
         self._readable = True
 
     def of(self, user: str) -> Profile:
@@ -237,12 +237,16 @@ class Profiles:
         if not events:
             self._cache.pop(user, None)  # a forgotten shopper
             return empty_profile(self._index.dimension)
+        index, state = self._index, hash(tuple([(one.item, one.event, one.timestamp) for one in events]))
         cached = self._cache.get(user)
-        if cached is not None and cached[1] == self._index.version and cached[0] == events:
+        if cached is not None and cached[:2] == (state, index.version):
             self._cache.move_to_end(user)
-            return cached[2]
-        profile = build_profile(events, self._index)
-        self._cache[user] = (events, self._index.version, profile)
+            taste = cached[2].taste
+            return replace(cached[2], taste=replace(taste, vectors=index.embeddings(taste.rows)))
+        profile = build_profile(events, index)
+        # Vectors are ten times the rest, and lie in the index.
+        bare = replace(profile, taste=replace(profile.taste, vectors=empty_taste(index.dimension).vectors))
+        self._cache[user] = (state, index.version, bare)
         if len(self._cache) > _CACHED:
             self._cache.popitem(last=False)
         return profile

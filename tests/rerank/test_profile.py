@@ -1,3 +1,4 @@
+import endcap_rerank.profile
 import numpy as np
 import pytest
 from endcap_rerank.events_store import Event, SqliteEventStore
@@ -113,14 +114,21 @@ def test_a_disliked_item_is_no_interest(index):
     assert len(shares) == 0
 
 
-def test_a_kept_profile_follows_the_events(index, tmp_path):
+def test_a_kept_profile_follows_the_events(index, tmp_path, monkeypatch):
+    built = []
+    monkeypatch.setattr(
+        endcap_rerank.profile, "build_profile", lambda *given: built.append(given) or build_profile(*given)
+    )
     store = SqliteEventStore(tmp_path / "events.db")
     profiles = Profiles(store, index, limit=50)
     assert not profiles.of("u").known
     store.append([event("p1", at=1.0)])
     first = profiles.of("u")
     assert first.taste.rows.tolist() == [index.row("p1")]
-    assert profiles.of("u") is first
+    again = profiles.of("u")
+    assert len(built) == 1
+    np.testing.assert_array_equal(again.taste.vectors, first.taste.vectors)
+    np.testing.assert_array_equal(again.taste.weights, first.taste.weights)
     SqliteEventStore(tmp_path / "events.db").append([event("p2", at=2.0)])
     assert profiles.of("u").taste.rows.tolist() == [index.row("p2"), index.row("p1")]
     store.forget("u")

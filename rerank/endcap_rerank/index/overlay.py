@@ -37,6 +37,8 @@ class Overlay:
         segment: changes that a compaction wrote down; None without one.
         delta: changes since.
         seq: the last change taken in.
+        moves: how many of the changes taken in were of more than numbers: what is found by words and vectors
+            without a filter is the same while this is.
     """
 
     def __init__(
@@ -46,6 +48,7 @@ class Overlay:
         self.segment: Layer | None = None
         self.delta = Delta(index.dimension, index.lexical)
         self.seq = 0
+        self.moves = 0
         self._brands = brands
         self._categories = categories
         if segment is not None:
@@ -106,8 +109,7 @@ class Overlay:
             row = layer.find(change.id)
             if row >= 0 and layer.is_same(row, texts, vector):
                 if not layer.shows(row):
-                    self._hide(change.id)
-                    self.delta.remove(change.id)
+                    self._remove(change.id)
                 layer.renumber(row, change.fields)
                 return
         if product is None:
@@ -120,6 +122,7 @@ class Overlay:
         else:
             counts = np.array([product.review_count])
             popularity = float(popularity_of(counts, index.catalog.largest_count)[0])
+        self.moves += 1
         self._hide(product.id)
         self.delta.put(
             product,
@@ -143,6 +146,7 @@ class Overlay:
         return None
 
     def _remove(self, item_id: str) -> None:
+        self.moves += 1
         self._hide(item_id)
         self.delta.remove(item_id)
 

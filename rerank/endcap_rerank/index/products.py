@@ -46,6 +46,12 @@ class LiveProducts:
         return self._overlay.seq + self._adopted
 
     @property
+    def moves(self) -> tuple[int, int]:
+        """Changes with every change of more than numbers, such as price and stock: what is found without a
+        filter holds for one."""
+        return self._adopted, self._overlay.moves
+
+    @property
     def seq(self) -> int:
         """The place of the last change taken in, in the order of the store."""
         return self._overlay.seq

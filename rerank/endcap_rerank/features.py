@@ -47,7 +47,7 @@ TERM_FEATURES: dict[str, str] = {
     "session": "likeness to what this session looked at, less that to what it refused: personal.py",
     "brand": "how often the shopper chose its brand: personal.py",
     "category": "how often the shopper chose its category: personal.py",
-    "price": "nearness to what the shopper is used to pay: prices.py",
+    "price": "how dear a brand it is of, against those the shopper chooses: price_class.py",
     "affinity": "chance that it is taken next, after what was taken: affinities.py",
     "popularity": "interactions, logarithmic, in [0, 1]",
     "rating": "(stars - 3) / 2",

@@ -2,7 +2,10 @@ import numpy as np
 import pytest
 from endcap_rerank.diversity import STRATEGIES as BY_NAME
 from endcap_rerank.diversity import Cap, SimilarityKernel
+from endcap_rerank.diversity.selection import RelevanceOnly, Rules, greedy
 from endcap_rerank.errors import InvalidInputError
+from hypothesis import given
+from hypothesis import strategies as st
 
 STRATEGIES = pytest.mark.parametrize("select", BY_NAME.values(), ids=BY_NAME.keys())
 DIVERSITIES = pytest.mark.parametrize("diversity", [0.0, 0.4, 1.0])
@@ -99,3 +102,19 @@ def test_a_windowed_cap_that_cannot_hold_is_reported(select):
 def test_a_window_of_one_is_refused():
     with pytest.raises(InvalidInputError, match="window"):
         BY_NAME["dpp"](np.zeros(4), kernel(4), 2, 0.5, caps=[Cap("brand", np.zeros(4, int), 1, 1)])
+
+
+@given(st.lists(st.integers(-1, 4), min_size=1, max_size=30), st.integers(1, 4))
+def test_room_is_the_longest_list_that_keeps_the_cap(codes, limit):
+    cap = Cap("brand", np.array(codes), limit)
+    relevance = np.zeros(len(codes), np.float32)
+    longest = 0
+    for k in range(1, len(codes) + 1):
+        kept = greedy(relevance, RelevanceOnly(), k, rules=Rules(caps=[cap]))
+        longest = k if not kept.exceeded else longest
+    assert cap.room() == longest
+    assert Cap("brand", np.array(codes), limit, window=2).room() == len(codes)
+
+
+def test_a_cap_among_some_of_the_candidates():
+    assert Cap("brand", np.array([3, 4, 5]), 2).among(np.array([2, 0])).codes.tolist() == [5, 3]

@@ -24,6 +24,10 @@ SHARE = 0.6
 BURST = 15.0
 """Seconds for which saturation is measured, after a warm-up."""
 READ_EVERY = 2.0
+CACHE_MIB = 16
+"""Response cache of the server: small enough to be full before memory is first read."""
+FILL = 60.0
+"""Seconds of never-seen queries that fill the caches of a ten-minute run."""
 
 
 def soak(
@@ -35,8 +39,9 @@ def soak(
     minutes: float = 10.0,
     progress: Callable[[str], None] = lambda said: None,
 ) -> Report:
-    """Find saturation, then send 60% of it for ``minutes``; write ``soak.*`` to ``directory``.
+    """Find saturation, fill the caches, then send 60% of it for ``minutes``.
 
+    Writes ``soak.*`` to ``directory``.
     A window is a minute, or a fifth of a shorter run: ``p99_drift`` holds the last window against the second,
     ``memory_growth`` the memory of the server's processes in the same two.
 
@@ -48,10 +53,13 @@ def soak(
         raise InvalidInputError("minutes", minutes, "at least 0.5 is expected")
     log = new_log(directory / "soak.log")
     readings: list[tuple[float, float]] = []
-    with scratch_server(repository, name="soak") as (server, _, folder):
+    with scratch_server(repository, name="soak", cache_mib=CACHE_MIB) as (server, _, folder):
         progress("saturation")
         burst = replace(load, seconds=min(BURST, 15 * minutes))
         full = saturation(lambda asked: send(server, traffic, asked, folder, log), burst)
+        fill = replace(burst, shape="steady", rate=0.8 * full.answer_rate, mix=replace(load.mix, fresh=1.0))
+        progress("caches are filled")
+        send(server, traffic, replace(fill, seconds=FILL * minutes / 10), folder, log)
         asked = replace(load, shape="steady", rate=SHARE * full.answer_rate, seconds=60 * minutes)
         progress(f"saturation: {full.answer_rate:.4g}/s; {minutes:g} minutes at {asked.rate:.4g}/s")
 
@@ -111,7 +119,8 @@ def as_report(run: Run, saturation_rps: float, memory_over_time: Memory) -> Repo
     }
     notes = (
         f"{run.load.seconds / 60:g} minutes at {SHARE:.0%} of saturation, which a closed loop of "
-        f"{run.load.users} users reached just before, on the same server. Windows of {window:g} s: p99_drift "
+        f"{run.load.users} users reached just before, on the same server; its caches, of {CACHE_MIB} MiB, were "
+        "then filled by queries that nobody asked before. Windows of {window:g} s: p99_drift "
         "is the last one's p99 over the second one's, memory_growth the median memory of the server's "
         "processes in the last over that in the second, less 1 (proportional set size, index and stores "
         "included). Traffic as in load.json; load generator and server share the machine."

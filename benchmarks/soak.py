@@ -120,8 +120,8 @@ def as_report(run: Run, saturation_rps: float, memory_over_time: Memory) -> Repo
     notes = (
         f"{run.load.seconds / 60:g} minutes at {SHARE:.0%} of saturation, which a closed loop of "
         f"{run.load.users} users reached just before, on the same server; its caches, of {CACHE_MIB} MiB, "
-        f"were then filled by queries that nobody asked before. Windows of {window:g} s: p99_drift is the last "
-        "one's p99 over the second one's, memory_growth the median memory of the server's "
+        f"were then filled by queries that nobody asked before. Windows of {window:g} s: p99_drift is the "
+        "last one's p99 over the second one's, memory_growth the median memory of the server's "
         "processes in the last over that in the second, less 1 (proportional set size, index and stores "
         "included). Traffic as in load.json; load generator and server share the machine."
     )

@@ -39,7 +39,7 @@ def by_row(tensors: Tensors, read: Callable[[Tensors, int], T]) -> list[T]:
         InvalidInputError: a row cannot be used; the field and, with several rows, the row are named.
     """
     # Every input of `recommend` may be left out: that is one anonymous request.
-    rows = next((array.shape[0] for array in tensors.values()), 1)
+    rows = next((array.shape[0] if array.ndim else 1 for array in tensors.values()), 1)
     values: list[T] = []
     for row in range(rows):
         with naming_row(row, rows):
@@ -91,12 +91,12 @@ def text(tensors: Tensors, name: str, row: int) -> str | None:
     """One element of a BYTES tensor [B, 1] as text; None when the request left the tensor out.
 
     Raises:
-        InvalidInputError: the bytes are not UTF-8.
+        InvalidInputError: there is no such element, or its bytes are not UTF-8.
     """
     array = tensors.get(name)
     if array is None:
         return None
-    value = array[row, 0]
+    value = _element(array, name, row)
     if isinstance(value, str):
         return value
     try:
@@ -108,7 +108,14 @@ def text(tensors: Tensors, name: str, row: int) -> str | None:
 def number(tensors: Tensors, name: str, row: int) -> Any:
     """One element of a numeric tensor [B, 1] as a Python number; None when the request left it out."""
     array = tensors.get(name)
-    return None if array is None else array[row, 0].item()
+    return None if array is None else _element(array, name, row).item()
+
+
+def _element(array: npt.NDArray[Any], name: str, row: int) -> Any:
+    try:
+        return array[row, 0]
+    except IndexError:  # Triton hands on what has fewer elements than its shape says
+        raise InvalidInputError(name, array.shape, "one element a row, [B, 1], is expected") from None
 
 
 def event(tensors: Tensors, row: int) -> Event:

@@ -54,6 +54,14 @@ def test_recommendation_without_any_input_is_one_anonymous_request():
     assert len(tensors.by_row({}, tensors.recommend_request)) == 1
 
 
+@pytest.mark.parametrize("shape", [(), (1,), (1, 0), (2, 0)])
+def test_a_tensor_with_fewer_elements_than_it_promised_is_refused(shape):
+    with pytest.raises(InvalidInputError, match=r"^query.*one element a row, \[B, 1\], is expected"):
+        tensors.by_row({"query": np.full(shape, b"lamp", np.object_)}, tensors.query_text)
+    with pytest.raises(InvalidInputError, match=r"^k: "):
+        tensors.number({"k": np.ones(shape, np.int32)}, "k", 0)
+
+
 def test_row_is_named_only_among_several():
     inputs = {"user": column(b"ada", b"\xff")}
     with pytest.raises(InvalidInputError) as caught:

@@ -49,8 +49,6 @@ class Relevance:
     def with_others(self, count: int) -> Relevance:
         """The same with products of no relevance behind, ``count`` in all."""
         missing = count - len(self.values)
-        if not missing:
-            return self
         return Relevance(
             np.pad(self.values, (0, missing)), self.names, np.pad(self.parts, ((0, 0), (0, missing)))
         )

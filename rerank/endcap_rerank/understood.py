@@ -20,7 +20,8 @@ from endcap_rerank.requests import SearchRequest
 from endcap_rerank.tags import Tag, decode_tags
 
 REMEMBERED = 2048
-"""Queries of which a process keeps the candidates; 5 to 20 kB each at 200 candidates."""
+"""Queries of which a process keeps the candidates: 10 kB each for 200 candidates without a learned relevance,
+by tracemalloc over 500 queries of Home Depot."""
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,8 @@ ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 120.0
 ATTEMPTS = 3
 """PyTriton gives its instances one second to greet each other, which a busy machine may need."""
+ANSWERS = 8
+"""Of each kind, after which a peer counts as started."""
 
 # One thread a worker: there are as many workers as cores, and pools of several would wait for each other.
 ENVIRONMENT = {
@@ -94,13 +96,16 @@ def _start(peer: Peer, port: int, second: int, binaries: Path, assets: Path, log
 
 
 def _await(peer: Peer, client: HttpLoad, tree: ProcessTree, log: Path) -> None:
-    """Wait until searches are answered, by each of the workers as far as can be told."""
-    began, answered = time.monotonic(), 0
-    request = peer.dialect.search("wood screws")
-    while answered < 8:
+    """Wait until both kinds of request are answered, by each of the workers as far as can be told.
+
+    Triton answers for one model while it still loads the next.
+    """
+    began = time.monotonic()
+    wanted = [peer.dialect.search("wood screws"), peer.dialect.candidates("wood screws")] * ANSWERS
+    while wanted:
         try:
-            client.ask(request)
-            answered += 1
+            client.ask(wanted[-1])
+            wanted.pop()
             continue
         except (OSError, LoadError) as error:
             client.close()

@@ -13,12 +13,12 @@ import psutil
 import pytest
 import pyversity
 
-from benchmarks.peers import agreement, environment, figures, turns
+from benchmarks.peers import agreement, environment, figures, running, turns
 from benchmarks.peers.assets import nearest
 from benchmarks.peers.http_load import HttpLoad, post
 from benchmarks.peers.processes import ProcessTree
 from benchmarks.peers.sample import LoadError, Sample, arrivals
-from benchmarks.peers.systems import PEERS, triton_search
+from benchmarks.peers.systems import PEERS, TWO_PATHS, Peer, triton_search
 
 WANTED = agreement.Expected(
     candidates=[[f"c{number}" for number in range(200)]] * 2, lists=[["a", "b", "c", "d"]] * 2
@@ -197,6 +197,29 @@ def test_the_client_counts_every_answer_and_refuses_an_error(echo):
     assert echo.closed_loop(request, 2, 0.1).rate > 0
     with pytest.raises(LoadError, match="500"):
         echo.ask(post("/", {"query": "fail"}))
+
+
+LATE = """
+import http.server, sys, time
+began = time.monotonic()
+class Late(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def do_POST(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        there = self.path == "/search" or time.monotonic() - began > 1.0
+        self.send_response(200 if there else 400)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Late).serve_forever()
+"""
+
+
+def test_a_peer_that_loads_its_candidates_later_is_waited_for(tmp_path):
+    script = tmp_path / "late.py"
+    script.write_text(LATE, "utf-8")
+    late = Peer("late", "Late", "json", "onnx", ("python", str(script), "{port}"), TWO_PATHS, "")
+    with running.running(late, Path(sys.executable).parent, tmp_path, tmp_path) as (client, _):
+        assert client.ask(TWO_PATHS.candidates("lamp")) == b""
 
 
 def test_each_peer_is_asked_for_the_same():

@@ -14,7 +14,7 @@ MAX_COLUMNS = 2
 FIELDS = ("title", "brand", "category", "price", "currency", "in_stock", "rating", "image_url", "attributes")
 _OPTIONS = ("filters", "caps", "recent", "language")
 _COLUMN = ("server", "query", "user", "k", "diversity", *_OPTIONS)
-_EVENT = ("server", "user", "item", "event", "query", "position")
+_EVENT = ("server", "user", "item", "event", "query", "position", "release")
 
 
 @dataclass(frozen=True)
@@ -109,6 +109,7 @@ def read_event(document: object, servers: int) -> tuple[int, Event]:
         _text(event, "event") or "click",
         query=_text(event, "query").strip() or None,
         position=position,
+        release=_text(event, "release") or None,
     )
 
 

@@ -129,6 +129,7 @@ def test_an_event_changes_the_next_answer_of_its_shopper(app):
     (before,) = ask(app, {"query": "red", "user": user})
     last = before["answer"]["items"][-1]["id"]
     event = {"user": user, "item": last, "event": "purchase", "query": "red", "position": 9}
+    event["release"] = before["answer"]["release"]
     assert app.post("/api/feedback", json=event).json() == {"accepted": 1}
     (after,) = ask(app, {"query": "red", "user": user})
     assert [item["id"] for item in after["answer"]["items"]] != [
@@ -136,6 +137,7 @@ def test_an_event_changes_the_next_answer_of_its_shopper(app):
     ]
     assert app.post("/api/feedback", json={**event, "server": 1}).json()["error"]["code"] == "unavailable"
     assert app.post("/api/feedback", json={**event, "user": " "}).json()["error"]["field"] == "user"
+    assert app.post("/api/feedback", json={**event, "release": 3}).json()["error"]["field"] == "release"
 
 
 def test_other_sites_and_other_names_are_refused(app):

@@ -127,6 +127,13 @@ def test_a_click_is_stored_and_moves_the_list(open_page, url):
     with page.expect_response("**/api/feedback") as answered:
         page.keyboard.press("Enter")
     assert answered.value.json() == {"accepted": 1}
+    sent = answered.value.request.post_data_json
+    assert (
+        sent["release"]
+        == page.request.post(f"{url}/api/search", data={"columns": [{"query": "red"}]}).json()["columns"][0][
+            "answer"
+        ]["release"]
+    )
     expect(page.locator("#message")).to_contain_text(f"Stored: bought, {title}, by {user}.")
     expect(page.locator(".column >> nth=0").locator(".move:not(:empty)").first).to_be_visible()
     assert titles(page, 0) != before

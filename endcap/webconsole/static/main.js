@@ -162,7 +162,8 @@ async function clicked(column, card) {
   }
   const server = Number(column.inputs.server.value);
   try {
-    await api.feedback({ server, user: column.user, item: item.id, event, query: column.asked, position: card.place });
+    const { release } = column.answer;
+    await api.feedback({ server, user: column.user, item: item.id, event, query: column.asked, position: card.place, release });
   } catch (error) {
     if (!(error instanceof api.Failure)) throw error;
     tell(`${text(`error.${error.code}`)}. ${text(`advice.${error.code}`)} ${error.message}`, true);

@@ -168,8 +168,11 @@ def show_warnings(warnings: tuple[str, ...]) -> None:
 
 
 def show_release(record: Mapping[str, Any]) -> None:
-    """Figures of a release: quality on held-out data and parity."""
+    """Figures of a release: quality on held-out data and parity; and whether its training ran out of time."""
     from rich.table import Table
+
+    if stopped := _out_of_time(record.get("training") or {}):
+        console.print(stopped, style="yellow", soft_wrap=True)
 
     table = Table(
         "encoder", "tag F1", "nDCG@10", "random order", title="on held-out data", title_justify="left"
@@ -182,3 +185,16 @@ def show_release(record: Mapping[str, Any]) -> None:
     parity = record["parity"]
     worst = max(parity["embedding_max_abs"], parity["logits_max_abs"])
     console.print(f"ONNX differs from PyTorch by at most {worst:.1e} ({parity['texts']} texts)")
+
+
+def _out_of_time(training: Mapping[str, Any]) -> str:
+    """What to say of a training that its time budget ended; nothing of another."""
+    settings = training.get("settings", {})
+    budget, planned = settings.get("seconds"), settings.get("max_steps")
+    if budget is None or training["seconds"] <= budget or training["steps"] == planned:
+        return ""
+    of = f" of {planned}" if planned else ""
+    return (
+        f"training stopped after {training['steps']}{of} steps: its {budget:g} s were over. "
+        "With more time, or on a machine that does nothing else, the release is better."
+    )

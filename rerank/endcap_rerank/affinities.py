@@ -26,7 +26,7 @@ import numpy as np
 import numpy.typing as npt
 
 from endcap_rerank.errors import ReleaseError
-from endcap_rerank.events_store import Event
+from endcap_rerank.events_store import Interaction
 from endcap_rerank.index import LiveIndex
 from endcap_rerank.index.arrays import open_array, save_array
 from endcap_rerank.schema import EVENT_WEIGHTS
@@ -86,11 +86,11 @@ def item_weight(total: float) -> float:
     return float(np.log1p(max(0.0, total)))
 
 
-def history_of(events: Sequence[Event], index: LiveIndex) -> History:
-    """What a shopper took, by events, newest first. Items that the release never knew are left out."""
+def history_of(taken: Sequence[Interaction], index: LiveIndex) -> History:
+    """What a shopper took, newest first. Items that the release never knew are left out."""
     totals: dict[str, float] = {}
-    for event in events:
-        totals[event.item] = totals.get(event.item, 0.0) + EVENT_WEIGHTS.get(event.event, 0.0)
+    for item, event, _ in taken:
+        totals[item] = totals.get(item, 0.0) + EVENT_WEIGHTS.get(event, 0.0)
     return _history(totals, index)
 
 

@@ -57,7 +57,18 @@ def price_classes(rows: Rows, index: LiveIndex) -> Rows:
 
     A product without a brand has the class of its own price level; -1 where neither is known. int64 [n].
     """
-    return _offer(index).classes(price_levels(rows, index), index.brand_codes(rows))
+    offer = _offer(index)
+
+    def computed(rows: Rows) -> Rows:
+        return offer.classes(price_levels(rows, index), index.brand_codes(rows))
+
+    if (rows >= index.index.count).any():
+        return computed(rows)
+    found = offer.of_row[rows].astype(np.int64)
+    if (missing := found == _UNSET).any():
+        found[missing] = computed(rows[missing])
+        offer.of_row[rows[missing]] = found[missing]
+    return found
 
 
 def price_taste(rows: Rows, weights: Floats, index: LiveIndex) -> PriceTaste | None:
@@ -84,8 +95,15 @@ def price_taste(rows: Rows, weights: Floats, index: LiveIndex) -> PriceTaste | N
     return PriceTaste(values)
 
 
+_UNSET = -2
+
+
 class _Offer:
-    """What a release offers: the mean price level of each brand, the mix of classes in each category."""
+    """What a release offers: the mean price level of each brand, the mix of classes in each category.
+
+    Attributes:
+        of_row: int8, the class of each released product that was asked for, _UNSET of the others.
+    """
 
     def __init__(self, index: Index) -> None:
         columns = index.catalog.columns
@@ -103,7 +121,11 @@ class _Offer:
         mix = np.bincount(places, minlength=size * CLASSES).reshape(size, CLASSES).astype(np.float32)
         total = mix.sum(axis=0)
         self.whole: Floats = (total / max(float(total.sum()), 1.0)) @ NEAR if total.any() else NEAR.mean(0)
-        self._mix = mix
+        self._near = np.repeat(self.whole[None], size + 1, axis=0)
+        totals = mix.sum(axis=1)
+        some = np.flatnonzero(totals > 0.0)
+        self._near[some] = (mix[some] / totals[some, None]) @ NEAR
+        self.of_row = np.full(index.count, _UNSET, np.int8)
 
     def classes(self, levels: Floats, brands: npt.NDArray[np.int32]) -> Rows:
         """The classes of products by their own level (NaN where unknown) and their brand: int64 [n]."""
@@ -117,12 +139,8 @@ class _Offer:
 
     def within(self, categories: npt.NDArray[np.int32]) -> Floats:
         """How near to each class a product of each category is on the mean: float32 [m, CLASSES]."""
-        near = np.repeat(self.whole[None], len(categories), axis=0)
-        known = np.flatnonzero((categories >= 0) & (categories < len(self._mix)))
-        mix = self._mix[categories[known]]
-        totals = mix.sum(axis=1)
-        some = totals > 0.0
-        near[known[some]] = (mix[some] / totals[some, None]) @ NEAR
+        # The last place is that of all others: no category, or one that came after the release.
+        near: Floats = self._near[np.where(categories < len(self._near), categories, -1)]
         return near
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from endcap_rerank.affinities import NO_HISTORY, History, history_of
 from endcap_rerank.errors import StoreError
-from endcap_rerank.events import Event, EventStore
+from endcap_rerank.events import EventStore, Interaction
 from endcap_rerank.index import LiveIndex
 from endcap_rerank.price_class import PriceTaste, price_taste
 from endcap_rerank.schema import EVENT_WEIGHTS
@@ -129,6 +129,7 @@ class Profile:
         bought: rows of the products the shopper purchased.
         prices: how dear the brands are that the shopper chooses; None where no price is known.
         history: what the shopper took, latest first.
+        repriced: whether a liked product is not as it was released: its price level is that of today.
     """
 
     strength: float
@@ -138,6 +139,7 @@ class Profile:
     bought: Rows
     prices: PriceTaste | None = None
     history: History = NO_HISTORY
+    repriced: bool = False
 
     @property
     def known(self) -> bool:
@@ -145,7 +147,7 @@ class Profile:
         return len(self.taste) > 0
 
 
-def build_profile(events: Sequence[Event], index: LiveIndex) -> Profile:
+def build_profile(taken: Sequence[Interaction], index: LiveIndex) -> Profile:
     """Compute a profile.
 
     An item weighs sign(s)·log(1 + |s|), s = Σ EVENT_WEIGHTS[event]·2^(-age / HALF_LIFE)·2^(-rank / HALF_RANK)
@@ -153,23 +155,22 @@ def build_profile(events: Sequence[Event], index: LiveIndex) -> Profile:
     nothing but the events and the catalogue.
 
     Args:
-        events: newest first. Events of products that the catalogue does not hold are left out.
+        taken: newest first. Events of products that the catalogue does not hold are left out.
     """
-    if not events:
+    if not taken:
         return empty_profile(index.dimension)
-    latest = events[0].timestamp
+    latest = taken[0][2]
     sums: dict[str, float] = {}
     bought_ids: set[str] = set()
-    for rank, event in enumerate(events):
-        fade = 2.0 ** (-max(0.0, latest - event.timestamp) / HALF_LIFE - rank / HALF_RANK)
-        sums[event.item] = sums.get(event.item, 0.0) + EVENT_WEIGHTS.get(event.event, 0.0) * fade
-        if event.event == "purchase":
-            bought_ids.add(event.item)
+    for rank, (item, event, timestamp) in enumerate(taken):
+        fade = 2.0 ** (-max(0.0, latest - timestamp) / HALF_LIFE - rank / HALF_RANK)
+        sums[item] = sums.get(item, 0.0) + EVENT_WEIGHTS.get(event, 0.0) * fade
+        if event == "purchase":
+            bought_ids.add(item)
     rows: list[int] = []
     weights: list[float] = []
     bought: list[int] = []
-    for item, total in sums.items():
-        row = index.row(item)
+    for (item, total), row in zip(sums.items(), index.rows(sums), strict=True):
         if row is None:
             continue
         if total != 0.0:
@@ -181,7 +182,7 @@ def build_profile(events: Sequence[Event], index: LiveIndex) -> Profile:
         np.array(rows, np.int64),
         np.array(weights, np.float32),
         np.array(sorted(bought), np.int64),
-        history_of(events, index),
+        history_of(taken, index),
         index,
     )
 
@@ -217,14 +218,14 @@ class Profiles:
     """Profiles of shoppers by the events that the store holds at this moment.
 
     The events are read for every request, so that what any process acknowledged counts at once. What is
-    computed from them is kept as long as neither they nor the catalogue change.
+    computed from them is kept as long as neither they nor what the catalogue says of their products change.
     """
 
     def __init__(self, store: EventStore, index: LiveIndex, *, limit: int) -> None:
         self._store = store
         self._index = index
         self._limit = limit
-        self._cache: OrderedDict[str, tuple[int, int, Profile]] = OrderedDict()
+        self._cache: OrderedDict[str, tuple[Hashable, Profile]] = OrderedDict()
         self._readable = True
 
     def of(self, user: str) -> Profile:
@@ -237,23 +238,23 @@ class Profiles:
         if not events:
             self._cache.pop(user, None)  # a forgotten shopper
             return empty_profile(self._index.dimension)
-        index, state = self._index, hash(tuple([(one.item, one.event, one.timestamp) for one in events]))
+        index, digest = self._index, hash(tuple(events))
         cached = self._cache.get(user)
-        if cached is not None and cached[:2] == (state, index.version):
+        if cached is not None and cached[0] == (digest, _state(index, cached[1])):
             self._cache.move_to_end(user)
-            taste = cached[2].taste
-            return replace(cached[2], taste=replace(taste, vectors=index.embeddings(taste.rows)))
+            taste = cached[1].taste
+            return replace(cached[1], taste=replace(taste, vectors=index.embeddings(taste.rows)))
         profile = build_profile(events, index)
         # Vectors are ten times the rest, and lie in the index.
         bare = replace(profile, taste=replace(profile.taste, vectors=empty_taste(index.dimension).vectors))
-        self._cache[user] = (state, index.version, bare)
+        self._cache[user] = (digest, _state(index, bare)), bare
         if len(self._cache) > _CACHED:
             self._cache.popitem(last=False)
         return profile
 
-    def _read(self, user: str) -> list[Event]:
+    def _read(self, user: str) -> list[Interaction]:
         try:
-            events = self._store.of_user(user, self._limit)
+            events = self._store.interactions(user, self._limit)
         except StoreError as error:
             if self._readable:  # once, not with every request
                 _log.warning("no personalization until the events can be read again: %s", error)
@@ -263,6 +264,14 @@ class Profiles:
             _log.warning("the events can be read again")
         self._readable = True
         return events
+
+
+def _state(index: LiveIndex, profile: Profile) -> Hashable:
+    """What of the catalogue a profile depends on: which products there are, and prices of changed ones.
+
+    The price level of a released product is that of its release.
+    """
+    return index.version if profile.repriced else index.moves
 
 
 def _profile(rows: Rows, sums: Floats, bought: Rows, history: History, index: LiveIndex) -> Profile:
@@ -277,6 +286,7 @@ def _profile(rows: Rows, sums: Floats, bought: Rows, history: History, index: Li
         bought=bought,
         prices=price_taste(rows[liked], weights[liked], index),
         history=history,
+        repriced=bool((rows[liked] >= index.index.count).any()),
     )
 
 

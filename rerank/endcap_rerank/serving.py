@@ -35,6 +35,35 @@ _AT_ONCE = 0.002
 _LONG = 0.01
 """Seconds of retrieval after which a caller may have given up."""
 
+_SAMPLED = 0.05
+"""Seconds for which one caller that still waits speaks for the others."""
+
+
+class Callers:
+    """Whether callers still wait. To ask costs a message to Triton and back, under load a tenth of an answer.
+
+    So it is asked for one row in _SAMPLED seconds; for each, as long as the last one's caller had gone.
+    """
+
+    def __init__(self) -> None:
+        self._known_until = 0.0
+
+    def check(self, request: Any, now: float) -> None:
+        """Ask about a request, where it is due.
+
+        Args:
+            request: Triton's.
+            now: seconds of a clock.
+
+        Raises:
+            CancelledError: nobody waits for its answer any more.
+        """
+        if now < self._known_until:
+            return
+        if request.is_cancelled():
+            raise CancelledError("cancelled: the caller no longer waits for the answer")
+        self._known_until = now + _SAMPLED
+
 
 class Served:
     """One instance of a Python model in Triton: its release, its measures and its log."""
@@ -57,6 +86,7 @@ class Served:
         self.log = ServingLog(triton.Logger, model, self.release.id, self.version)
         self._triton = triton
         self._ended = 0.0
+        self._callers = Callers()
         self._page = MetricsPage(triton, self.measures, self.release, args["model_version"])
         made = self.release.manifest.get("created_at")
         # All instances share the line: a release that is served beside the current one leaves it alone.
@@ -79,13 +109,13 @@ class Served:
         """
         clock = time.perf_counter
         marks = [clock()]
-        # To ask costs a message to Triton and back: only where it is likely that the caller has gone.
+        # Only where it is likely that the caller has gone.
         if marks[0] - self._ended < _AT_ONCE:
-            _check_wanted(request)
+            self._callers.check(request, marks[0])
         pool = ranker.retrieve(asked)
         marks.append(clock())
         if marks[1] - marks[0] > _LONG:
-            _check_wanted(request)
+            self._callers.check(request, marks[1])
         scored = ranker.rank(asked, pool)
         marks.append(clock())
         selected = ranker.diversify(asked, pool, scored)
@@ -142,11 +172,6 @@ class Served:
             self.log.failed(request.request_id(), code, error)
         self.measures.count(FAILED.name, code)
         return self._triton.InferenceResponse(error=errors(message, number))
-
-
-def _check_wanted(request: Any) -> None:
-    if request.is_cancelled():
-        raise CancelledError("cancelled: the caller no longer waits for the answer")
 
 
 def count_answer(

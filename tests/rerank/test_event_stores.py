@@ -6,6 +6,8 @@ import time
 import pytest
 from endcap_rerank.errors import StoreError
 from endcap_rerank.events import Event, Limits, RedisEventStore, SqliteEventStore
+from endcap_rerank.events.hashed import HashedUsers
+from endcap_rerank.privacy import UserKey
 from redis_server import RedisServer
 
 DAY = 86_400.0
@@ -65,6 +67,18 @@ def test_equal_times_have_one_order(store):
     store.append([click(f"i{at}", event_id=f"e{at}") for at in (3, 1, 2)])
     store.append([click("ten", event_id="e10")])
     assert items(store) == ["i3", "i2", "ten", "i1"]
+
+
+def test_taste_is_made_of_the_same_events(opened):
+    limited, everything = opened(limits=Limits(events=3)), opened()
+    hashed = HashedUsers(everything, UserKey(b"k" * 32))
+    for store, name in ((everything, "e"), (hashed, "h")):
+        store.append([click(f"i{at}", 100 + at % 3, event_id=f"{name}{at}") for at in range(5)])
+    for store in (limited, everything, hashed):
+        for limit in (0, 2, 9):
+            expected = [(one.item, one.event, one.timestamp) for one in store.of_user("u", limit)]
+            assert store.interactions("u", limit) == expected
+    assert len(everything.interactions("u", 9)) == len(hashed.interactions("u", 9)) == 5
 
 
 def test_an_event_comes_back_as_it_was(store):

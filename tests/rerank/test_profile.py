@@ -1,7 +1,9 @@
+from dataclasses import replace
+
 import endcap_rerank.profile
 import numpy as np
 import pytest
-from endcap_rerank.events_store import Event, SqliteEventStore
+from endcap_rerank.events_store import Event, Interaction, SqliteEventStore
 from endcap_rerank.profile import (
     ANCHORS,
     HALF_LIFE,
@@ -22,8 +24,8 @@ def index(tmp_path_factory):
     return open_ranker(tmp_path_factory.mktemp("profile")).index
 
 
-def event(item: str, name: str = "click", at: float = 0.0) -> Event:
-    return Event("u", item, name, at)
+def event(item: str, name: str = "click", at: float = 0.0) -> Interaction:
+    return item, name, at
 
 
 def weight(profile, index, item: str) -> float:
@@ -122,15 +124,45 @@ def test_a_kept_profile_follows_the_events(index, tmp_path, monkeypatch):
     store = SqliteEventStore(tmp_path / "events.db")
     profiles = Profiles(store, index, limit=50)
     assert not profiles.of("u").known
-    store.append([event("p1", at=1.0)])
+    store.append([Event("u", "p1", "click", 1.0)])
     first = profiles.of("u")
     assert first.taste.rows.tolist() == [index.row("p1")]
     again = profiles.of("u")
     assert len(built) == 1
     np.testing.assert_array_equal(again.taste.vectors, first.taste.vectors)
     np.testing.assert_array_equal(again.taste.weights, first.taste.weights)
-    SqliteEventStore(tmp_path / "events.db").append([event("p2", at=2.0)])
+    SqliteEventStore(tmp_path / "events.db").append([Event("u", "p2", "click", 2.0)])
     assert profiles.of("u").taste.rows.tolist() == [index.row("p2"), index.row("p1")]
     store.forget("u")
     assert not profiles.of("u").known
     assert not profiles.of("").known
+
+
+def test_a_kept_profile_outlasts_new_prices_and_no_other_change(tmp_path, monkeypatch):
+    built = []
+    monkeypatch.setattr(
+        endcap_rerank.profile, "build_profile", lambda *given: built.append(given) or build_profile(*given)
+    )
+    ranker = open_ranker(tmp_path)
+    ranker.feedback([Event("u", item, "click", 1.0) for item in ("p1", "p2", "p3")])
+    profiles = Profiles(ranker.events, ranker.index, limit=50)
+
+    def change(item: str, **fields: object) -> None:
+        product = replace(SHOP[item], **fields)
+        ranker.upsert([(product, embed(product.encoder_text()))])
+
+    def same_as_built_anew() -> None:
+        kept, anew = profiles.of("u"), build_profile(ranker.events.interactions("u", 50), ranker.index)
+        assert kept.taste.rows.tolist() == anew.taste.rows.tolist()
+        np.testing.assert_array_equal(kept.prices.values, anew.prices.values)
+
+    profiles.of("u")
+    change("p1", price=999.0)
+    same_as_built_anew()
+    assert len(built) == 1
+    change("p1", title="something else", price=999.0)
+    same_as_built_anew()
+    assert len(built) == 2
+    change("p1", title="something else", price=1.0)
+    same_as_built_anew()
+    assert len(built) == 3

@@ -1,6 +1,6 @@
 """Shoppers' events: what they are, and the stores that keep them."""
 
-from endcap_rerank.events.event import MAX_CLOCK_SKEW, Event
+from endcap_rerank.events.event import MAX_CLOCK_SKEW, Event, Interaction
 from endcap_rerank.events.opening import EVENTS_FILE, events_file, events_missing, open_events
 from endcap_rerank.events.redis import RedisEventStore
 from endcap_rerank.events.sqlite import SqliteEventStore
@@ -12,6 +12,7 @@ __all__ = [
     "MAX_CLOCK_SKEW",
     "Event",
     "EventStore",
+    "Interaction",
     "Limits",
     "RedisEventStore",
     "SqliteEventStore",

@@ -20,8 +20,12 @@ MAX_CLOCK_SKEW = 24 * 3600.0
 _RELEASE = re.compile(r"[A-Za-z0-9._-]{0,64}\Z")
 
 
+Interaction = tuple[str, str, float]
+"""What taste is made of: item, event and timestamp, as an :class:`Event` has them."""
+
+
 class Event(NamedTuple):
-    """One thing a shopper did. A tuple, because a request reads hundreds of them.
+    """One thing a shopper did.
 
     Attributes:
         event: a key of ``schema.EVENT_WEIGHTS``.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from endcap_rerank.events.event import Event
+from endcap_rerank.events.event import Event, Interaction
 from endcap_rerank.events.store import IMPORT_CHUNK, EventStore
 from endcap_rerank.privacy import UserKey
 
@@ -23,6 +23,10 @@ class HashedUsers(EventStore):
     def of_user(self, user: str, limit: int) -> list[Event]:
         """See ``EventStore``."""
         return self.store.of_user(self._key.hashed(user), limit)
+
+    def interactions(self, user: str, limit: int) -> list[Interaction]:
+        """See ``EventStore``."""
+        return self.store.interactions(self._key.hashed(user), limit)
 
     def forget(self, user: str) -> int:
         """See ``EventStore``; what was stored of the user before there was a key is deleted as well."""

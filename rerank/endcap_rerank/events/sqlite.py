@@ -10,9 +10,10 @@ import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from endcap_rerank.errors import StoreError
-from endcap_rerank.events.event import Event
+from endcap_rerank.events.event import Event, Interaction
 from endcap_rerank.events.store import NO_LIMITS, EventStore, Limits
 from endcap_rerank.schema import EVENT_WEIGHTS
 
@@ -41,10 +42,10 @@ _SCHEMA_OF_AGE = "CREATE INDEX IF NOT EXISTS events_by_age ON events (timestamp)
 # Not INSERT OR IGNORE: that would drop a row with a missing value as silently as a repeated one.
 _INSERT = "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (event_id) DO NOTHING"
 _INDEXED = "user, item, event, timestamp, query, position, event_id"
-_OF_USER = f"SELECT {_INDEXED}, '' FROM events WHERE user = ? ORDER BY timestamp DESC, event_id DESC LIMIT ?"
+_EVENTS, _INTERACTIONS = f"{_INDEXED}, ''", "item, event, timestamp"
+_OF_USER = "SELECT {} FROM events WHERE user = ? ORDER BY timestamp DESC, event_id DESC LIMIT ?"
 _OF_USER_SINCE = (
-    f"SELECT {_INDEXED}, '' FROM events WHERE user = ? AND timestamp >= ? "
-    "ORDER BY timestamp DESC, event_id DESC LIMIT ?"
+    "SELECT {} FROM events WHERE user = ? AND timestamp >= ? ORDER BY timestamp DESC, event_id DESC LIMIT ?"
 )
 _TRIM = (
     "DELETE FROM events WHERE event_id IN (SELECT event_id FROM events WHERE user = ? "
@@ -121,13 +122,15 @@ class SqliteEventStore(EventStore):
         Raises:
             StoreError: the file cannot be read.
         """
-        limit, oldest = self.limits.read(limit), self.limits.oldest()
-        with self._errors("read"):
-            if oldest is None:
-                rows = self._connection().execute(_OF_USER, (user, limit)).fetchall()
-            else:
-                rows = self._connection().execute(_OF_USER_SINCE, (user, oldest, limit)).fetchall()
-        return list(map(Event._make, rows))
+        return list(map(Event._make, self._of_user(_EVENTS, user, limit)))
+
+    def interactions(self, user: str, limit: int) -> list[Interaction]:
+        """See ``EventStore``.
+
+        Raises:
+            StoreError: the file cannot be read.
+        """
+        return self._of_user(_INTERACTIONS, user, limit)
 
     def forget(self, user: str) -> int:
         """Delete every event of the user, from the log of changes and from unused space as well.
@@ -217,6 +220,15 @@ class SqliteEventStore(EventStore):
         if connection is not None:
             connection.close()
             del self._local.connection
+
+    def _of_user(self, columns: str, user: str, limit: int) -> list[Any]:
+        limit, oldest = self.limits.read(limit), self.limits.oldest()
+        with self._errors("read"):
+            if oldest is None:
+                found = self._connection().execute(_OF_USER.format(columns), (user, limit))
+            else:
+                found = self._connection().execute(_OF_USER_SINCE.format(columns), (user, oldest, limit))
+            return found.fetchall()
 
     def _trim(self, connection: sqlite3.Connection, users: set[str]) -> int:
         if self.limits.events is None:

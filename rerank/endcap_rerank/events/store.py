@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Protocol
 
 from endcap_rerank.events.clock import STEADY, SteadyClock
-from endcap_rerank.events.event import Event
+from endcap_rerank.events.event import Event, Interaction
 from endcap_rerank.schema import EVENT_WEIGHTS
 
 IMPORT_CHUNK = 10_000
@@ -65,6 +65,10 @@ class EventStore(Protocol):
 
         Their ``release`` may be left out: taste does not depend on it, and ``every`` has it.
         """
+
+    def interactions(self, user: str, limit: int) -> list[Interaction]:
+        """Of the same events only what taste is made of: a request reads hundreds of them."""
+        return [(one.item, one.event, one.timestamp) for one in self.of_user(user, limit)]
 
     def forget(self, user: str) -> int:
         """Delete every event of the user, in the database's files too; return how many there were."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -72,6 +72,14 @@ class LiveProducts:
             if row >= 0 and layer.shows(row):
                 return first + row
         return None
+
+    def rows(self, item_ids: Iterable[str]) -> list[int | None]:
+        """The row of each product, as ``row`` finds it."""
+        overlay = self._overlay
+        if overlay.changed or overlay.base.visible is not None:
+            return [self.row(item_id) for item_id in item_ids]
+        find = self.index.catalog.ids.find
+        return [row if (row := find(item_id)) >= 0 else None for item_id in item_ids]
 
     def item_ids(self, rows: Rows) -> list[str]:
         """The ids of ``rows`` [n]."""

@@ -18,6 +18,9 @@ from numpy.typing import NDArray
 
 from endcap_rerank.index.arrays import open_array, open_blob, save_array
 
+REMEMBERED = 8192
+"""Texts of which a table keeps the positions that were found: 120 bytes each beside the text itself."""
+
 
 def fold(text: str) -> str:
     """The form in which names are compared: case-folded, outer and repeated white space removed."""
@@ -61,6 +64,7 @@ class StringTable:
         empty = np.zeros(0, np.uint64)
         self._hashes: NDArray[Any] = open_array(directory, f"{name}.hashes") if findable else empty
         self._order: NDArray[Any] = open_array(directory, f"{name}.order") if findable else empty
+        self._found: dict[str, int] = {}
 
     def __len__(self) -> int:
         return len(self._offsets) - 1
@@ -84,7 +88,15 @@ class StringTable:
         ]
 
     def find(self, text: str) -> int:
-        """Position of ``text`` (compared as the table's keys are), or -1."""
+        """Position of ``text`` (compared as the table's keys are), or -1; what was found is kept."""
+        position = self._found.get(text)
+        if position is None:
+            if len(self._found) >= REMEMBERED:
+                self._found.clear()
+            position = self._found[text] = self._search(text)
+        return position
+
+    def _search(self, text: str) -> int:
         key = fold(text) if self._folded else text
         wanted = np.frombuffer(_digest(key), np.uint64)[0]
         at = int(self._hashes.searchsorted(wanted))

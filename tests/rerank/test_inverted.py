@@ -5,6 +5,7 @@ import pytest
 from endcap_rerank.errors import ReleaseError
 from endcap_rerank.index import inverted
 from endcap_rerank.index.dense import EXACT_LIMIT, DenseIndex, write_dense
+from endcap_rerank.index.placing import REACH, REACH_BELOW, nearest_holding
 from small_catalog import clustered_vectors
 
 COUNT = 6 * EXACT_LIMIT
@@ -142,3 +143,32 @@ def test_a_batch_leaves_out_what_is_hidden(large, vectors):
     for query, (rows, _) in zip(queries, large.search_many(queries, 50, visible), strict=True):
         assert visible[rows].all()
         assert len(np.intersect1d(rows, exact(vectors, query, 50, visible))) >= 48
+
+
+class TestWhichListsAreRead:
+    CLOSENESS = np.linspace(0.9, -0.1, 1000, dtype=np.float32)[::-1].copy()  # the last list is the nearest
+
+    def near(self, held, count=20, enough=1e9, probes=20, **options):
+        held = np.broadcast_to(held, 1000)
+        return nearest_holding(self.CLOSENESS, held.take, count, enough, probes, **options)
+
+    @pytest.mark.parametrize("at_first", [8, 512])
+    def test_those_far_beyond_where_enough_rows_pass_are_left_out(self, at_first):
+        lists, counts = self.near(10, at_first=at_first)
+        there = self.CLOSENESS[lists[3]]  # with four lists of ten, twice twenty rows pass
+        expected = np.flatnonzero(min(REACH * there, there - REACH_BELOW) <= self.CLOSENESS)[::-1]
+        np.testing.assert_array_equal(lists, expected)
+        assert (counts == 10).all()
+
+    def test_no_more_than_hold_enough_rows(self):
+        assert len(self.near(10, enough=400)[0]) == 40
+
+    def test_half_of_the_usual_number_in_any_case(self):
+        assert len(self.near(10, count=1, probes=1800)[0]) == 900
+
+    def test_all_that_hold_rows_where_few_pass(self):
+        held = np.zeros(1000, np.int64)
+        held[[5, 400, 990]] = 2
+        lists, counts = self.near(held)
+        assert lists.tolist() == [990, 400, 5]
+        assert counts.tolist() == [2, 2, 2]

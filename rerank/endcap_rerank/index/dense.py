@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from endcap_rerank.errors import ReleaseError
 from endcap_rerank.index.arrays import open_array, save_array
+from endcap_rerank.index.inner import inner_products
 from endcap_rerank.index.inverted import InvertedCodes, write_inverted
 from endcap_rerank.index.selection import best
 
@@ -43,8 +44,6 @@ _CODES = "codes.faiss"
 _TRAINING_VECTORS = 16_384
 _SCAN_LIMIT = 16_384
 """Most candidates that are taken from the codes before an exact comparison is cheaper."""
-_CHUNK = 2048
-"""Vectors compared at a time; a chunk stays in the processor's cache."""
 
 
 def write_dense(directory: Path, vectors: NDArray[np.float32], *, inverted_from: int = INVERTED_FROM) -> None:
@@ -107,7 +106,7 @@ class DenseIndex:
             return np.zeros(0, np.int64), np.zeros(0, np.float32)
         rows = None
         if allowed > (EXACT_LIMIT if self._lists is None else EXACT_IN_LISTS):
-            rows = self._candidates(query, _wanted(count), passing, allowed)
+            rows = self._candidates(query, count, passing, allowed)
         if rows is None or len(rows) < count:
             rows = np.arange(total) if passing is None else np.flatnonzero(passing)
         return self._best(rows, query, count)
@@ -139,16 +138,7 @@ class DenseIndex:
             return self.vectors @ query
         if 2 * len(rows) >= len(self.vectors):
             return (self.vectors @ query)[rows]  # quicker than to read them one by one
-        if len(rows) <= _CHUNK:
-            return self.vectors.take(rows, axis=0) @ query  # quicker than by [rows]
-        result = np.empty(len(rows), np.float32)
-        gathered = np.empty((_CHUNK, self.vectors.shape[1]), np.float32)
-        for start in range(0, len(rows), _CHUNK):
-            chunk = rows[start : start + _CHUNK]
-            part = gathered[: len(chunk)]
-            self.vectors.take(chunk, axis=0, out=part, mode="clip")  # "raise" would copy once more
-            np.dot(part, query, out=result[start : start + len(chunk)])
-        return result
+        return inner_products(self.vectors, rows, query)
 
     def _best(
         self, rows: NDArray[np.int64], query: NDArray[np.float32], count: int
@@ -158,10 +148,10 @@ class DenseIndex:
         return rows[order], scores[order]
 
     def _candidates(
-        self, query: NDArray[np.float32], wanted: int, passing: NDArray[np.bool_] | None, allowed: int
+        self, query: NDArray[np.float32], count: int, passing: NDArray[np.bool_] | None, allowed: int
     ) -> NDArray[np.int64] | None:
-        """About ``wanted`` passing rows near the query; None where all that pass are to be compared."""
-        total = len(self.vectors)
+        """Passing rows among which the nearest ``count`` are; None where all that pass are to be compared."""
+        total, wanted = len(self.vectors), _wanted(count)
         if self._lists is not None:
             if wanted > _SCAN_LIMIT:
                 return None
@@ -172,7 +162,7 @@ class DenseIndex:
                 rows = rows[passing[rows]]
                 if len(rows) >= _STILL_ENOUGH * wanted:
                     return rows
-            return self._lists.nearest_passing(query, wanted, passing, allowed)
+            return self._lists.nearest_passing(query, count, wanted, passing, allowed)
         return None if self._codes is None else self._scan(query, wanted, passing, allowed)
 
     def _scan(

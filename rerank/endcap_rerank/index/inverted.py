@@ -14,6 +14,7 @@ capacity of whole blocks of 32 makes room for exactly the packed blocks.
 from __future__ import annotations
 
 import math
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,8 @@ from numpy.typing import NDArray
 
 from endcap_rerank.errors import ReleaseError
 from endcap_rerank.index.arrays import open_array, save_array
-from endcap_rerank.index.placing import FILTERED_PROBES, Placing, first_holding, nearest_holding
+from endcap_rerank.index.inner import inner_products
+from endcap_rerank.index.placing import Places, Placing, nearest_holding, with_nearest
 
 PROBES = 64
 """Lists that a query reads at least, 3 % of those of a million products. There 48 miss no more than 112."""
@@ -47,7 +49,7 @@ _MOST_ROWS_READ = 36
 """The same for filters that do: what passes may lie far from the query, where centres tell less."""
 _MOST_OF_ALL = 0.7
 """Share of the passing rows that is read at most: the nearest are among the nearer ones."""
-_GATHER_COST = 64
+_GATHER_COST = 20
 """Codes that are compared in the time that one vector is read and compared exactly."""
 
 
@@ -141,27 +143,27 @@ class InvertedCodes:
         return [_ascending(rows) for rows in found]
 
     def nearest_passing(
-        self, query: NDArray[np.float32], wanted: int, passing: NDArray[np.bool_], allowed: int
+        self, query: NDArray[np.float32], count: int, wanted: int, passing: NDArray[np.bool_], allowed: int
     ) -> NDArray[np.int64]:
-        """About ``wanted`` passing rows near ``query`` [D]: the nearest by their codes, or all of the
-        lists near it where comparing them is quicker; ascending.
+        """About ``wanted`` passing rows near ``query`` [D]: the nearest by their codes, and all rows of those
+        lists near it where so few pass that they are compared sooner than the codes; ascending.
 
         Args:
+            count: how many of them are asked for.
             passing: bool [N]; ``allowed`` of them are true.
         """
         places = self._placing.of(passing, allowed)
-        closeness = self._centres @ query
         enough = min(min(_ROWS_READ * places.together, _MOST_ROWS_READ) * wanted, _MOST_OF_ALL * allowed)
-        if places.held is None:
-            near = self._nearest_holding(np.argsort(-closeness), passing, enough)
-        else:
-            near, counts = nearest_holding(closeness, places.held, not len(places.rows), enough)
-            if len(places.rows) and _GATHER_COST * counts.sum() < self._sizes[near].sum():
-                read = np.zeros(len(closeness), bool)
-                read[near] = True
-                rows: NDArray[np.int64] = places.rows[read[places.lists]]
+        near, nearness, counts = self._near(query, places, count, enough)
+        rows: NDArray[np.int64] = np.zeros(0, np.int64)
+        if len(places.rows):
+            few = _GATHER_COST * counts < self._sizes[near]
+            read = np.zeros(len(self._sizes), bool)
+            read[near[few]] = True
+            rows = places.rows[read[places.lists]]
+            near, nearness = near[~few], nearness[~few]
+            if not len(near):
                 return rows
-        nearness = closeness[near]  # named, since faiss gets its address and nothing else holds it
         scores, found = np.empty((1, wanted), np.float32), np.empty((1, wanted), np.int64)
         faiss.omp_set_num_threads(1)
         # faiss's Python layer lets no parameters through here; its C++ does.
@@ -173,27 +175,37 @@ class InvertedCodes:
             False,
             _parameters(sel=_bitmap(places.bits), nprobe=len(near)),
         )
-        return _ascending(found[0])
+        return _ascending(np.concatenate([rows, found[0]]))
 
-    def _nearest_holding(
-        self, order: NDArray[np.int64], passing: NDArray[np.bool_], enough: float
-    ) -> NDArray[np.int64]:
-        """The first of the lists ``order`` that hold passing rows, ``enough`` of them."""
-        held = np.zeros(len(order), np.int64)
-        start, end = 0, FILTERED_PROBES
-        while True:
-            lists = order[start:end]
-            full = lists[self._sizes[lists] > 0]
-            if len(full):
-                rows = np.concatenate([self._rows_of[number] for number in full.tolist()])
-                sizes = self._sizes[full]
-                held[start:end][self._sizes[lists] > 0] = np.add.reduceat(
-                    passing[rows], sizes.cumsum() - sizes, dtype=np.int64
-                )
-            start, end = end, 2 * end
-            near, counts = first_holding(order[:start], held[:start], enough)
-            if start >= len(order) or (len(near) >= FILTERED_PROBES and counts.sum() >= enough):
-                return near
+    def _near(
+        self, query: NDArray[np.float32], places: Places, count: int, enough: float
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]:
+        """The lists to read, how near the centre of each is, and how many passing rows each holds."""
+        if places.held is None:
+            closeness = self._centres @ query
+            look_up = partial(self._held, places.passing)
+            near, counts = nearest_holding(closeness, look_up, count, enough, self._probes, self._probes // 2)
+            return near, closeness[near], counts
+        lists, held = places.holding
+        if len(places.rows):
+            closeness = inner_products(self._centres, lists, query)
+        else:
+            closeness = self._centres @ query
+            lists, held = with_nearest(lists, held, closeness)
+            closeness = closeness[lists]
+        near, counts = nearest_holding(closeness, held.take, count, enough, self._probes)
+        return lists[near], closeness[near], counts
+
+    def _held(self, passing: NDArray[np.bool_], lists: NDArray[np.int64]) -> NDArray[np.int64]:
+        """How many passing rows each of ``lists`` holds."""
+        held = np.zeros(len(lists), np.int64)
+        sizes = self._sizes[lists]
+        full = np.flatnonzero(sizes)
+        if len(full):
+            rows = np.concatenate([self._rows_of[number] for number in lists[full].tolist()])
+            sizes = sizes[full]
+            held[full] = np.add.reduceat(passing[rows], sizes.cumsum() - sizes, dtype=np.int64)
+        return held
 
 
 def _ascending(rows: NDArray[np.int64]) -> NDArray[np.int64]:

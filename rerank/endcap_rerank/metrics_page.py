@@ -14,8 +14,8 @@ INTERVAL = 1.0
 SPREAD = 0.5
 """Seconds over which the lines of one handing over are spread.
 
-Triton's stub holds the GIL from a line's message until Triton has taken it. The 130 lines of a busy `rerank` in a
-row kept a search waiting for 20 to 47 ms, each second.
+Triton's stub holds the GIL from a line's message until Triton has taken it. The 130 lines of a busy `rerank`,
+one right after the other, kept a search waiting for up to 47 ms, each second.
 """
 
 

@@ -25,9 +25,6 @@ class SimilarityKernel:
         groups: pairs (codes int [n], weight), such as brand and category. A negative code is unknown and
             equals no other. The weights sum to at most 1; the cosine takes the rest.
 
-    Attributes:
-        groups: those of a weight above 0.
-
     Raises:
         InvalidInputError: shapes differ, or the weights do not fit.
     """
@@ -49,15 +46,25 @@ class SimilarityKernel:
             raise InvalidInputError("groups", [weight for _, weight in groups], "weights of at most 1 in all")
         self._embeddings = np.ascontiguousarray(embeddings, dtype=np.float32)
         self._cosine_weight = np.float32(max(0.0, rest))
-        self.groups = [(codes, np.float32(weight)) for codes, weight in groups if weight > 0.0]
+        counted = [(codes, weight) for codes, weight in groups if weight > 0.0]
+        self._weights: Floats = np.array([weight for _, weight in counted], np.float32)
+        self._codes = np.empty((len(counted), len(embeddings)), np.int64)
+        for codes, (own, _) in zip(self._codes, counted, strict=True):
+            codes[:] = own
+        np.copyto(self._codes, -1 - np.arange(len(embeddings)), where=self._codes < 0)
 
     def __len__(self) -> int:
         return len(self._embeddings)
 
     @property
+    def groups(self) -> list[tuple[npt.NDArray[np.int64], np.float32]]:
+        """Those of a weight above 0; unknown codes are negative, and no two of a group are equal."""
+        return list(zip(self._codes, self._weights, strict=True))
+
+    @property
     def vectors(self) -> Floats | None:
         """float32 [n, d] whose products alone are the similarities; None where groups count as well."""
-        return None if self.groups else self._embeddings
+        return None if len(self._codes) else self._embeddings
 
     def row(self, position: int, out: Floats | None = None) -> Floats:
         """Similarity of every candidate to the one at ``position``: float32 [n].
@@ -65,15 +72,12 @@ class SimilarityKernel:
         Args:
             out: written and returned instead of a new array.
         """
-        embeddings = self._embeddings
-        if not self.groups:
+        embeddings, codes = self._embeddings, self._codes
+        if not len(codes):
             row: Floats = embeddings.dot(embeddings[position], out)
         else:
             row = embeddings.dot(embeddings[position] * self._cosine_weight, out)
-            for codes, weight in self.groups:
-                code = codes[position]
-                if code >= 0:
-                    row += (codes == code) * weight
+            row += self._weights.dot(codes == codes[:, position, None])
         row[position] = 1.0
         return row
 
@@ -82,7 +86,8 @@ class SimilarityKernel:
         kernel = object.__new__(SimilarityKernel)
         kernel._embeddings = self._embeddings.take(positions, axis=0)
         kernel._cosine_weight = self._cosine_weight
-        kernel.groups = [(codes[positions], weight) for codes, weight in self.groups]
+        kernel._weights = self._weights
+        kernel._codes = self._codes.take(positions, axis=1)
         return kernel
 
     def matrix(self) -> Floats:

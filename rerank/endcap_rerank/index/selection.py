@@ -7,6 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+_SAMPLE = 2048
+"""Scores by which it is told how high the best few of many are."""
+
 
 def best(scores: NDArray[np.float32], count: int) -> NDArray[Any]:
     """Positions of the ``count`` highest ``scores`` [n], best first; equal scores by position.
@@ -21,3 +24,20 @@ def best(scores: NDArray[np.float32], count: int) -> NDArray[Any]:
     limit = np.partition(scores, len(scores) - count)[len(scores) - count]
     kept = np.flatnonzero(scores >= limit)
     return kept[np.argsort(-scores[kept], kind="stable")][:count]
+
+
+def leading(scores: NDArray[np.float32], count: int) -> NDArray[np.int64] | None:
+    """Positions of a small part of many ``scores`` [n], ascending, that has the ``count`` highest, ties included.
+
+    A sample tells a limit that somewhat more than ``count`` scores should reach. None where fewer do, where
+    a large part does, as many are equal, and where so few are given that all are looked at as quickly.
+    """
+    every = len(scores) // _SAMPLE
+    if every < 4 or count <= 0:
+        return None
+    sample = scores[::every]
+    place = len(sample) - (2 * count // every + 8)
+    if place < 0:
+        return None
+    rows = np.flatnonzero(scores >= np.partition(sample, place)[place])
+    return rows if count <= len(rows) <= len(scores) // 4 else None

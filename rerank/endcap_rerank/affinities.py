@@ -290,6 +290,11 @@ class LiveAffinities:
         self._target = ""
         self._affinities: Affinities | None = None
 
+    @property
+    def name(self) -> str:
+        """Of the folder that was last opened: other affinities have another one."""
+        return self._target
+
     def current(self) -> Affinities | None:
         """The affinities; None where none were learnt. Microseconds when nothing changed.
 

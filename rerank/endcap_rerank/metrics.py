@@ -52,6 +52,8 @@ SIMILARITY = Family(
     "endcap_top_similarity", "histogram", "Cosine of a query and its first product.", buckets=COSINES
 )
 
+REPEATED = Family("endcap_repeated_total", "counter", "Lists served as they were answered before.")
+
 ANSWERS = (
     Family("endcap_stage_milliseconds", "histogram", "Time of a stage.", "stage", STAGES, MILLISECONDS),
     Family("endcap_candidates", "histogram", "Products that retrieval handed over.", buckets=CANDIDATES),
@@ -85,7 +87,7 @@ CHANGES = (
 )
 FAMILIES: dict[str, tuple[Family, ...]] = {
     "tokenize": COMMON,
-    "rerank": (*COMMON, *ANSWERS, SIMILARITY),
+    "rerank": (*COMMON, *ANSWERS, SIMILARITY, REPEATED),
     "recommend": COMMON + ANSWERS,
     "feedback": COMMON + FEEDBACK,
     "catalog": COMMON + CHANGES,

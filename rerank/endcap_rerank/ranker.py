@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -146,9 +146,25 @@ class Ranker:
 
     # Stages ------------------------------------------------------------------------------------------
 
-    def retrieve(self, request: SearchRequest | RecommendRequest) -> Pool:
-        """Stage 1: take in catalogue changes, understand the request, gather candidates and the profile."""
-        stale = self._changes.take_in()
+    def take_in(self) -> tuple[str, ...]:
+        """See what has changed in the catalogue; notes for the caller, mostly none."""
+        return self._changes.take_in()
+
+    def state(self) -> Hashable:
+        """What an answer depends on beside the request and the shopper's events, after ``take_in``."""
+        learnt = "" if self.affinities is None or self._affinities is None else self._affinities.name
+        return self.index.version, learnt, None if self._blocked is None else self._blocked.ids()
+
+    def retrieve(
+        self, request: SearchRequest | RecommendRequest, stale: tuple[str, ...] | None = None
+    ) -> Pool:
+        """Stage 1: understand the request, gather candidates and the profile.
+
+        Args:
+            stale: what ``take_in`` has just said; left out, it is asked.
+        """
+        if stale is None:
+            stale = self.take_in()
         if self._blocked is not None and (blocked := self._blocked.ids()):
             request = replace(
                 request, options=replace(request.options, exclude=request.options.exclude | blocked)

@@ -66,6 +66,19 @@ def test_a_search_is_counted_once_in_every_stage(server, counted, shop):
     assert added == 3
 
 
+def test_a_list_that_was_answered_before_is_counted_like_the_first(server, counted, shop):
+    """Of three searches by nobody in particular two meet an instance that knows the answer, or one does."""
+    before = Page(server).value("endcap_list_diversity_count", model="rerank")
+    repeated = counted(
+        lambda: [shop.search("walnut desk", k=6) for _ in range(3)],
+        "endcap_repeated_total",
+        1,
+        model="rerank",
+    )
+    assert repeated in (1, 2)
+    wait_until(lambda: Page(server).value("endcap_list_diversity_count", model="rerank") >= before + 3)
+
+
 def test_buckets_add_up(server, shop):
     shop.search("oak chair", k=7)
     time.sleep(2.0)

@@ -10,12 +10,18 @@ from pathlib import Path
 from endcap_rerank.deployed import write_pointer
 from endcap_rerank.errors import ReleaseError
 from endcap_rerank.release import ENCODER_DIR, Release, checksum
-from endcap_rerank.schema import ENCODE, QUERY_EMBEDDING, TAG_LOGITS
+from endcap_rerank.schema import ENCODE, QUERY_EMBEDDING, RERANK, TAG_LOGITS, TOKENIZE
 from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2
 
 CONFIG = "config.pbtxt"
 GENERATION_PREFIX = ".models-"
+
+WAITING = 24
+"""Searches that may wait to be begun, for each instance of ``rerank``."""
+
+UNDER_WAY = 8
+"""Searches that may be between the first step and the last, for each instance of ``rerank``."""
 
 
 def write_generation(
@@ -48,6 +54,7 @@ def write_generation(
     if not names:
         raise ReleaseError(f"{templates}: no Triton models; set ENDCAP_MODEL_REPOSITORY to their folder")
     ensembles = []
+    instances = sum(group.count for group in read_config(templates / RERANK.name / CONFIG).instance_group)
     for name in names:
         source, model = templates / name, target / name
         model.mkdir(parents=True)
@@ -58,10 +65,12 @@ def write_generation(
             for step in config.ensemble_scheduling.step:
                 step.model_version = version
         _set_dims(config, release)
+        _set_limits(config, name, instances)
         (model / CONFIG).write_text(text_format.MessageToString(config), "utf-8")
         for extra in sorted((source / "configs").glob("*.pbtxt")):
             alternative = read_config(extra)
             _set_dims(alternative, release)
+            _set_limits(alternative, name, instances)
             (model / "configs").mkdir(exist_ok=True)
             (model / "configs" / extra.name).write_text(text_format.MessageToString(alternative), "utf-8")
         if previous is not None:
@@ -133,6 +142,24 @@ def _set_dims(config: model_config_pb2.ModelConfig, release: Release) -> None:
     for output in config.output:
         if output.name in exact:
             output.dims[:] = exact[output.name]
+
+
+def _set_limits(config: model_config_pb2.ModelConfig, model: str, instances: int) -> None:
+    """Bound what waits for ``tokenize`` and what it lets in, where the template leaves that open.
+
+    The steps behind never refuse what it has let in: their queues hold all of it.
+
+    Args:
+        model: whose config it is; an alternative one has no name.
+        instances: of ``rerank``, the step that takes longest.
+    """
+    policy = config.dynamic_batching.default_queue_policy
+    if model == TOKENIZE.name:
+        policy.max_queue_size = policy.max_queue_size or WAITING * instances
+        if "under_way" not in config.parameters:
+            config.parameters["under_way"].string_value = str(UNDER_WAY * instances)
+    elif model in (ENCODE.name, RERANK.name) and policy.max_queue_size:
+        policy.max_queue_size = max(policy.max_queue_size, UNDER_WAY * instances)
 
 
 def link_tree(source: Path, target: Path) -> None:

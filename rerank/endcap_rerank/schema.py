@@ -75,6 +75,8 @@ INPUT_IDS = TensorSpec("input_ids", "INT64", (-1,))
 ATTENTION_MASK = TensorSpec("attention_mask", "INT64", (-1,))
 OFFSETS = TensorSpec("offsets", "INT32", (-1, 2))
 """Character span [start, end) of each word piece in the query; (0, 0) for special and padding pieces."""
+TICKET = TensorSpec("ticket", "INT32", (1,), optional=True)
+"""What `rerank` gives back when it is done with a row (``endcap_rerank.tickets``); -1 for none."""
 QUERY_EMBEDDING = TensorSpec("query_embedding", "FP32", (-1,))
 TAG_LOGITS = TensorSpec("tag_logits", "FP32", (-1, -1))
 
@@ -97,12 +99,12 @@ QUERY_INFO = TensorSpec("query_info", "BYTES", (1,))
 
 RANKING_OUTPUTS = (ITEM_ID, SCORE, EXPLANATION, PRODUCT, QUERY_INFO)
 
-TOKENIZE = ModelSpec("tokenize", "python", (QUERY,), (INPUT_IDS, ATTENTION_MASK, OFFSETS))
+TOKENIZE = ModelSpec("tokenize", "python", (QUERY,), (INPUT_IDS, ATTENTION_MASK, OFFSETS, TICKET))
 ENCODE = ModelSpec("encode", "onnxruntime", (INPUT_IDS, ATTENTION_MASK), (QUERY_EMBEDDING, TAG_LOGITS))
 RERANK = ModelSpec(
     "rerank",
     "python",
-    (QUERY, QUERY_EMBEDDING, TAG_LOGITS, OFFSETS, USER, K, DIVERSITY, OPTIONS),
+    (QUERY, QUERY_EMBEDDING, TAG_LOGITS, OFFSETS, TICKET, USER, K, DIVERSITY, OPTIONS),
     RANKING_OUTPUTS,
 )
 SEARCH = ModelSpec("search", "ensemble", (QUERY, USER, K, DIVERSITY, OPTIONS), RANKING_OUTPUTS)

@@ -26,6 +26,18 @@ def test_what_finds_a_full_queue_is_refused_as_unavailable_and_the_rest_is_answe
     assert server.ready()
 
 
+def test_a_search_that_was_begun_is_finished(server):
+    """The first step refuses what is too much: none works for a search that a later one refuses."""
+    steps = ("tokenize", "encode", "rerank")
+    before = _finished(server, steps)
+    queries = (f"blue jacket {number}" for number in range(10**6))
+    flood = closed(server.grpc_url, search_requests(queries), seconds=1.5, workers=300, deadline=60.0)
+    time.sleep(1.0)
+    done = {step: count - before[step] for step, count in _finished(server, steps).items()}
+    assert len(flood.refused) > 0
+    assert done == dict.fromkeys(steps, len(flood.answered))
+
+
 def test_events_of_a_flood_are_stored_or_their_callers_are_told(server, repository):
     """What waits is stored together; a bad event among it is refused alone."""
     kinds = ("view", "view", "view", "bogus")
@@ -56,6 +68,18 @@ def test_work_for_a_caller_that_gave_up_stops_between_its_rows(server):
     client.close()
     time.sleep(2.5)
     assert Page(server).value("endcap_answered_total", **line) - before < 3 * 32
+
+
+def _finished(server, models):
+    lines = Page(server).lines.items()
+    return {
+        model: sum(
+            count
+            for (name, labels), count in lines
+            if name == "nv_inference_count" and ("model", model) in labels
+        )
+        for model in models
+    }
 
 
 def _event(event_id, kind):

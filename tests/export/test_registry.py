@@ -60,6 +60,39 @@ def test_register_writes_every_model_with_the_sizes_of_the_release(tmp_path, rel
     assert json.loads((repository / "registry.json").read_text())[0]["release"] == releases[0].id
 
 
+@pytest.mark.parametrize(
+    ("instances", "waiting", "under_way", "behind"), [(2, 48, 16, 64), (16, 384, 128, 128)]
+)
+def test_queues_are_sized_by_the_instances_of_the_last_step(
+    tmp_path, releases, instances, waiting, under_way, behind
+):
+    templates = shutil.copytree(default_templates(), tmp_path / "templates")
+    file = templates / "rerank" / "config.pbtxt"
+    file.write_text(file.read_text().replace("count: 2", f"count: {instances}"))
+    register(releases[0].path, tmp_path / "repository", templates=templates)
+    configs = {
+        name: read_config(tmp_path / "repository" / "models" / name / "config.pbtxt")
+        for name in ("tokenize", "encode", "rerank")
+    }
+    limits = {
+        name: each.dynamic_batching.default_queue_policy.max_queue_size for name, each in configs.items()
+    }
+    assert limits == {"tokenize": waiting, "encode": behind, "rerank": behind}
+    assert configs["tokenize"].parameters["under_way"].string_value == str(under_way)
+
+
+def test_sizes_that_a_template_gives_are_kept(tmp_path, releases):
+    templates = shutil.copytree(default_templates(), tmp_path / "templates")
+    file = templates / "tokenize" / "config.pbtxt"
+    queue = "dynamic_batching { default_queue_policy { max_queue_size: 7 } "
+    under_way = 'parameters { key: "under_way" value: { string_value: "5" } }'
+    file.write_text(file.read_text().replace("dynamic_batching {", queue) + under_way)
+    register(releases[0].path, tmp_path / "repository", templates=templates)
+    config = read_config(tmp_path / "repository" / "models" / "tokenize" / "config.pbtxt")
+    assert config.dynamic_batching.default_queue_policy.max_queue_size == 7
+    assert config.parameters["under_way"].string_value == "5"
+
+
 def test_versions_rise_and_rollback_goes_back_step_by_step(tmp_path, releases):
     first, second, third = releases[:3]
     for number, release in enumerate((first, second, third), start=1):

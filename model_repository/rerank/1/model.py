@@ -4,17 +4,20 @@ import triton_python_backend_utils as pb_utils
 from endcap_rerank import tensors
 from endcap_rerank.ranker import Ranker
 from endcap_rerank.serving import Served
+from endcap_rerank.tickets import Tickets
 
 
 class TritonPythonModel:
     def initialize(self, args):
         self.served = Served("rerank", pb_utils, args)
         self.ranker = Ranker.open(self.served.release, self.served.settings)
+        self.tickets = Tickets(self.served.settings.state)
 
     def execute(self, requests):
         return [self.answer(request) for request in requests]
 
     def answer(self, request):
+        inputs = {}
         try:
             inputs = {tensor.name(): tensor.as_numpy() for tensor in request.inputs()}
             answers = [
@@ -25,6 +28,8 @@ class TritonPythonModel:
             return pb_utils.InferenceResponse([pb_utils.Tensor(*item) for item in outputs.items()])
         except Exception as error:
             return self.served.failed(request, error)
+        finally:
+            self.tickets.give_back(inputs["ticket"].flat if "ticket" in inputs else ())
 
     def finalize(self):
         self.served.close()

@@ -39,15 +39,19 @@ _LONG = 0.01
 _SAMPLED = 0.05
 """Seconds for which one caller that still waits speaks for the others."""
 
+_DOUBTED = 1.0
+"""Seconds after a caller that had gone in which each is asked about."""
+
 
 class Callers:
     """Whether callers still wait. To ask costs a message to Triton and back, under load a tenth of an answer.
 
-    So it is asked for one row in _SAMPLED seconds; for each, as long as the last one's caller had gone.
+    So it is asked for one row in _SAMPLED seconds; for each, where callers do not wait.
     """
 
     def __init__(self) -> None:
-        self._known_until = 0.0
+        self._trusted_until = 0.0
+        self._doubted_until = 0.0
 
     def check(self, request: Any, now: float) -> None:
         """Ask about a request, where it is due.
@@ -59,11 +63,12 @@ class Callers:
         Raises:
             CancelledError: nobody waits for its answer any more.
         """
-        if now < self._known_until:
+        if self._doubted_until < now < self._trusted_until:
             return
         if request.is_cancelled():
+            self._doubted_until = now + _DOUBTED
             raise CancelledError("cancelled: the caller no longer waits for the answer")
-        self._known_until = now + _SAMPLED
+        self._trusted_until = now + _SAMPLED
 
 
 class Served:

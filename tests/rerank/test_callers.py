@@ -22,12 +22,16 @@ def test_while_callers_wait_few_are_asked_about():
     assert 10 < request.asked < 25
 
 
-def test_once_a_caller_has_gone_each_is_asked_about():
+def test_after_a_caller_has_gone_each_is_asked_about_for_a_second():
     callers, gone, waits = Callers(), Request(gone=True), Request(gone=False)
-    for millisecond in range(20):
-        with pytest.raises(CancelledError):
-            callers.check(gone, 10.0 + millisecond / 1000)
-    assert gone.asked == 20
-    callers.check(waits, 10.02)
-    callers.check(gone, 10.03)
-    assert (waits.asked, gone.asked) == (1, 20)
+    with pytest.raises(CancelledError):
+        callers.check(gone, 10.0)
+    for millisecond in range(1, 1000):
+        callers.check(waits, 10.0 + millisecond / 1000)
+    assert waits.asked == 999
+    for millisecond in range(1001, 2000):
+        callers.check(waits, 10.0 + millisecond / 1000)
+    assert waits.asked < 999 + 25
+    callers.check(gone, 11.999)  # nobody asked about the one before
+    with pytest.raises(CancelledError):
+        callers.check(gone, 12.1)

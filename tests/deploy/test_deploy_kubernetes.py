@@ -45,7 +45,9 @@ def one(manifests, kind, name):
 
 
 def pod_templates(manifests):
-    return [m["spec"]["template"] for m in manifests if m["kind"] in ("Deployment", "StatefulSet", "Job")]
+    jobs = [m["spec"]["jobTemplate"] for m in manifests if m["kind"] == "CronJob"]
+    owners = [m for m in manifests if m["kind"] in ("Deployment", "StatefulSet", "Job")]
+    return [owner["spec"]["template"] for owner in owners + jobs]
 
 
 def containers(manifests):
@@ -135,7 +137,7 @@ def test_names_that_refer_to_one_another_exist(manifests):
     for template in pod_templates(manifests):
         volumes = {volume["name"] for volume in template["spec"].get("volumes", [])} | {"data"}
         for container in template["spec"]["containers"]:
-            ports = {port["name"] for port in container["ports"]}
+            ports = {port["name"] for port in container.get("ports", [])}
             for kind in ("startupProbe", "readinessProbe", "livenessProbe"):
                 probe = container.get(kind, {})
                 for how in ("httpGet", "tcpSocket"):
@@ -176,6 +178,30 @@ def test_only_the_gpu_overlay_asks_for_a_gpu_and_serves_a_plan(rendered):
     assert "--tensorrt" in job["initContainers"][0]["args"]
 
 
+def test_the_watch_reads_the_servers_events_and_writes_where_the_exporter_reads(manifests):
+    server, exporter = (
+        one(manifests, "Deployment", name)["spec"]["template"]["spec"]
+        for name in ("triton", "quality-exporter")
+    )
+    watch = one(manifests, "CronJob", "quality-watch")["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    (monitor,), (shown,) = watch["containers"], exporter["containers"]
+    assert monitor["image"] == server["containers"][0]["image"]
+    (events,) = (each for each in server["containers"][0]["env"] if each["name"] == "ENDCAP_EVENTS")
+    assert events in monitor["env"]
+    (written,) = (a.partition("=")[2] for a in monitor["command"] if a.startswith("--prometheus="))
+    (read,) = (a.partition("=")[2] for a in shown["args"] if a.startswith("--collector.textfile.directory="))
+    assert Path(written).suffix == ".prom"
+    assert claim_at(watch, monitor, str(Path(written).parent)) == claim_at(exporter, shown, read)
+    allowed = one(manifests, "NetworkPolicy", "valkey")["spec"]["ingress"][0]["from"]
+    assert {"podSelector": {"matchLabels": {"app.kubernetes.io/name": "quality-watch"}}} in allowed
+
+
+def claim_at(pod, container, folder):
+    (name,) = (mount["name"] for mount in container["volumeMounts"] if mount["mountPath"] == folder)
+    (volume,) = (volume for volume in pod["volumes"] if volume["name"] == name)
+    return volume["persistentVolumeClaim"]["claimName"]
+
+
 def test_the_repository_may_come_from_an_object_store(tmp_path):
     copied = tmp_path / "deploy"
     shutil.copytree(KUBERNETES.parent, copied)
@@ -183,7 +209,8 @@ def test_the_repository_may_come_from_an_object_store(tmp_path):
     text = overlay.read_text("utf-8")
     overlay.write_text(text.replace("components:\n", "components:\n  - ../../components/object-store\n"))
     manifests = render(overlay.parent)
-    assert not [m for m in manifests if m["kind"] == "PersistentVolumeClaim"]
+    claims = {m["metadata"]["name"] for m in manifests if m["kind"] == "PersistentVolumeClaim"}
+    assert claims == {"quality-watch"}
     deployment = one(manifests, "Deployment", "triton")
     kubernetes_validate.validate(deployment, VERSIONS[0], strict=True)
     pod = deployment["spec"]["template"]["spec"]
@@ -200,6 +227,13 @@ def test_options_of_the_commands_exist(rendered):
     known = get_command(app).commands
     job = one(rendered["tensorrt-build"], "Job", "tensorrt-build")["spec"]["template"]["spec"]
     name, *arguments = job["initContainers"][0]["args"]
+    offered = {option for parameter in known[name].params for option in parameter.opts}
+    assert {argument.partition("=")[0] for argument in arguments} <= offered
+    watch = one(rendered["cpu"], "CronJob", "quality-watch")["spec"]["jobTemplate"]["spec"]["template"][
+        "spec"
+    ]
+    program, name, *arguments = watch["containers"][0]["command"]
+    assert program == "endcap"
     offered = {option for parameter in known[name].params for option in parameter.opts}
     assert {argument.partition("=")[0] for argument in arguments} <= offered
     shell = job["containers"][0]["command"][-1]

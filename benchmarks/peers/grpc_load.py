@@ -12,6 +12,8 @@ import grpc
 
 from benchmarks.peers.sample import BEHIND_SECONDS, REQUEST_SECONDS, LoadError, Sample
 
+REFUSED = "Exceeds maximum queue size"
+"""What Triton says where too many wait: at such a rate a server has not kept up, and is not broken."""
 METHOD = "/inference.GRPCInferenceService/ModelInfer"
 
 
@@ -58,12 +60,12 @@ class GrpcLoad:
             pause = each - (perf_counter() - begin)
             if pause > 0:
                 time.sleep(pause)
-            if sent - len(sample.milliseconds) - done.qsize() > limit:
+            if sent - len(sample.milliseconds) - sample.refused - done.qsize() > limit:
                 sample.kept_up = False
                 break
             self._send(next(requests), each, begin, done)
             sent += 1
-        while len(sample.milliseconds) < sent:
+        while len(sample.milliseconds) + sample.refused < sent:
             self._take(done, sample)
         return self._ended(sample, processor, begin)
 
@@ -73,9 +75,13 @@ class GrpcLoad:
 
     def _take(self, done: queue.SimpleQueue[Any], sample: Sample) -> None:
         call, milliseconds = done.get(timeout=2 * REQUEST_SECONDS)
-        if call.exception() is not None:
+        if call.exception() is None:
+            sample.milliseconds.append(milliseconds)
+        elif call.code() is grpc.StatusCode.UNAVAILABLE and REFUSED in call.details():
+            sample.kept_up = False
+            sample.refused += 1
+        else:
             raise LoadError(f"gRPC: {call.exception()}")
-        sample.milliseconds.append(milliseconds)
 
     @staticmethod
     def _ended(sample: Sample, processor: float, begin: float) -> Sample:

@@ -28,7 +28,8 @@ class Sample:
     Attributes:
         milliseconds: latency of each answer; in an open loop from when the request was due.
         seconds: from the first request to the last answer.
-        kept_up: false where the server fell so far behind that sending was stopped.
+        kept_up: false where the server fell so far behind that sending was stopped, or refused a request.
+        refused: requests that the server did not take because too many waited.
         processor_seconds: of the server's processes in that time.
         client_seconds: of this process.
     """
@@ -36,6 +37,7 @@ class Sample:
     milliseconds: list[float] = field(default_factory=list)
     seconds: float = 0.0
     kept_up: bool = True
+    refused: int = 0
     processor_seconds: float = 0.0
     client_seconds: float = 0.0
 

@@ -6,8 +6,10 @@ import socket
 import sys
 import threading
 import time
+from concurrent import futures
 from pathlib import Path
 
+import grpc
 import numpy as np
 import psutil
 import pytest
@@ -15,6 +17,7 @@ import pyversity
 
 from benchmarks.peers import agreement, environment, figures, running, turns
 from benchmarks.peers.assets import nearest
+from benchmarks.peers.grpc_load import GrpcLoad
 from benchmarks.peers.http_load import HttpLoad, post
 from benchmarks.peers.processes import ProcessTree
 from benchmarks.peers.sample import LoadError, Sample, arrivals
@@ -220,6 +223,31 @@ def test_a_peer_that_loads_its_candidates_later_is_waited_for(tmp_path):
     late = Peer("late", "Late", "json", "onnx", ("python", str(script), "{port}"), TWO_PATHS, "")
     with running.running(late, Path(sys.executable).parent, tmp_path, tmp_path) as (client, _):
         assert client.ask(TWO_PATHS.candidates("lamp")) == b""
+
+
+def test_what_a_full_server_refuses_is_a_rate_that_it_does_not_keep():
+    numbers = itertools.count()
+
+    def refuse_every_third(request, context):
+        if next(numbers) % 3 == 2:
+            context.abort(grpc.StatusCode.UNAVAILABLE, "in ensemble 'search', Exceeds maximum queue size")
+        if request == b"fail":
+            context.abort(grpc.StatusCode.UNAVAILABLE, "is not ready")
+        return request
+
+    method = grpc.unary_unary_rpc_method_handler(refuse_every_third)
+    service = grpc.method_handlers_generic_handler("inference.GRPCInferenceService", {"ModelInfer": method})
+    with futures.ThreadPoolExecutor(1) as pool:
+        server = grpc.server(pool, handlers=[service])
+        port = server.add_insecure_port("127.0.0.1:0")
+        server.start()
+        load = GrpcLoad(f"127.0.0.1:{port}")
+        sample = load.open_loop(itertools.repeat(b"lamp"), [0.0] * 9, 100)
+        assert (len(sample.milliseconds), sample.refused, sample.kept_up) == (6, 3, False)
+        with pytest.raises(LoadError, match="not ready"):
+            load.open_loop(itertools.repeat(b"fail"), [0.0], 100)
+        load.close()
+        server.stop(None)
 
 
 def test_each_peer_is_asked_for_the_same():

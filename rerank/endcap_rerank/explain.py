@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -24,8 +23,7 @@ _SPEAKS = 0.05
 """Least term that a sentence mentions, on the scale where full relevance is 1."""
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(NamedTuple):
     """Where a product stands and where its score alone would put it, both from 1."""
 
     rank: int
@@ -126,31 +124,16 @@ def explain(
     events = _reasons(scored.taste, pool.profile.taste, positions, index, age)
     sessions = _reasons(scored.session, pool.session, positions, index, age)
     relevance = _relevance(positions, pool, scored)
-    hits: list[list[bool]] = [[]] * len(items)
-    if scored.tags is not None:
-        hits = scored.tags.satisfied[:, positions].T.tolist()
-    pins = set(pool.pins)
+    matches = _matches(positions, pool, scored)
+    rules_of = _rules(positions, items, pool, options)
     explanations = []
-    for place, (position, item) in enumerate(zip(positions.tolist(), items, strict=True)):
+    for place, by_score in enumerate(ranks_by_score):
         terms = {
             name: value for name, value in zip(scored.names, addends[place], strict=True) if value != 0.0
         }
-        matched = [
-            {"kind": term.kind, "text": term.text}
-            for term, hit in zip(pool.constraints.terms, hits[place], strict=False)
-            if hit
-        ]
+        matched, rules = matches[place], rules_of[place]
         because = {"events": events[place], "session": sessions[place]}
-        rules = [
-            rule
-            for rule, holds in (
-                ("pin", position in pins),
-                ("bury", item in options.bury),
-                ("boost", item in options.boost),
-            )
-            if holds
-        ]
-        stands = Place(place + 1, ranks_by_score[place])
+        stands = Place(place + 1, by_score)
         explanation: dict[str, Any] = {
             "score": scores[place],
             "terms": terms,
@@ -172,6 +155,30 @@ _json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circul
 def _rounded(values: npt.NDArray[np.float32]) -> Any:
     """To seven decimals, as nested lists of numbers that print as short as that."""
     return values.astype(np.float64).round(7).tolist()
+
+
+def _matches(positions: npt.NDArray[np.int64], pool: Pool, scored: Scored) -> list[list[dict[str, str]]]:
+    """The demands of the query that each candidate satisfies."""
+    if scored.tags is None:
+        return [[]] * len(positions)
+    asked = [{"kind": term.kind, "text": term.text} for term in pool.constraints.terms]
+    return [
+        [demand for demand, satisfied in zip(asked, hits, strict=False) if satisfied]
+        for hits in scored.tags.satisfied[:, positions].T.tolist()
+    ]
+
+
+def _rules(
+    positions: npt.NDArray[np.int64], items: Sequence[str], pool: Pool, options: Options
+) -> list[list[str]]:
+    """The shop's rules that each candidate stands under."""
+    if not (pool.pins or options.bury or options.boost):
+        return [[]] * len(items)
+    pins = set(pool.pins)
+    return [
+        ["pin"] * (position in pins) + ["bury"] * (item in options.bury) + ["boost"] * (item in options.boost)
+        for position, item in zip(positions.tolist(), items, strict=True)
+    ]
 
 
 def _relevance(
@@ -197,17 +204,19 @@ def _reasons(
     """Past items that speak for each candidate; who may not see one is not told of it either."""
     if affinity is None:
         return [[]] * len(positions)
-    likeness = affinity.likeness[:, positions] * taste.weights[:, None]
-    best = np.argsort(-likeness, axis=0, kind="stable")[:EVENTS_SHOWN]
-    speaks = np.take_along_axis(likeness, best, axis=0) > 0.0
-    named = np.unique(best[speaks])
-    allowed = set(index.for_age(taste.rows[named], age).tolist())
-    shown = [place for place in named.tolist() if taste.rows[place] in allowed]
-    ids = dict(zip(shown, index.item_ids(taste.rows[shown]), strict=True))
-    return [
-        [ids[place] for place, heard in zip(column, speaking, strict=True) if heard and place in ids]
-        for column, speaking in zip(best.T.tolist(), speaks.T.tolist(), strict=True)
-    ]
+    likeness = affinity.likeness.T[positions] * taste.weights
+    best = np.argsort(-likeness, axis=1, kind="stable")[:, :EVENTS_SHOWN]
+    speaks = likeness[np.arange(len(positions))[:, None], best] > 0.0
+    best[~speaks] = len(taste)
+    shown = sorted(set(best[speaks].tolist()))
+    rows = taste.rows[shown]
+    allowed = set(index.for_age(rows, age).tolist()) if index.restricted else None
+    ids = {
+        place: item
+        for place, item, row in zip(shown, index.item_ids(rows), rows.tolist(), strict=True)
+        if allowed is None or row in allowed
+    }
+    return [[ids[place] for place in heard if place in ids] for heard in best.tolist()]
 
 
 def _sentence(

@@ -91,8 +91,8 @@ def _near_topic(
         near[list(pool.pins)] = True  # they are among them: a pin is never buried
         nearest = among[near[among]]
         if all(cap.among(nearest).room() >= request.k for cap in caps):
-            found = _diverse(request, pool, scored, nearest, caps, index, weights)
-            if not (found.exceeded or found.missed):
+            found = _diverse(request, pool, scored, nearest, caps, index, weights, strict=True)
+            if len(found.positions) == min(request.k, len(nearest)) and not found.missed:
                 return found
     return _diverse(request, pool, scored, among, caps, index, weights)
 
@@ -118,6 +118,8 @@ def _diverse(
     caps: list[Cap],
     index: LiveIndex,
     weights: RankingWeights,
+    *,
+    strict: bool = False,
 ) -> Selected:
     k, whole = request.k, len(among) == len(scored)
     brands, categories = scored.brands, scored.categories
@@ -154,6 +156,7 @@ def _diverse(
         exploration=exploration,
         shares=shares,
         unit=RELEVANCE_UNIT,
+        strict=strict,
     )
     selection = shown(
         options.algorithm,

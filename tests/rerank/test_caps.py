@@ -41,6 +41,19 @@ def test_caps_hold_when_candidates_run_out(select, diversity):
 
 
 @STRATEGIES
+@DIVERSITIES
+def test_a_strict_list_ends_where_its_caps_cannot_be_kept(select, diversity):
+    brands = np.array([0] * 10 + [1, 1, 2])
+    caps = [Cap("brand", brands, 2)]
+    found = select(-np.arange(13.0), kernel(13), 8, diversity, caps=caps, strict=True)
+    lenient = select(-np.arange(13.0), kernel(13), 8, diversity, caps=caps)
+    assert found.rows.tolist() == lenient.rows[:5].tolist()
+    assert found.exceeded == ()
+    pinned = select(-np.arange(13.0), kernel(13), 8, diversity, caps=caps, first=[0, 1, 2], strict=True)
+    assert pinned.rows.tolist() == [0, 1]
+
+
+@STRATEGIES
 def test_a_cap_that_cannot_hold_does_not_undo_the_others(select):
     brands = np.arange(12) % 6
     one_category = np.zeros(12, int)

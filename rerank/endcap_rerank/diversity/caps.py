@@ -42,9 +42,10 @@ class Cap:
         """How many of the candidates a list can hold under this cap alone; windows are not reckoned with."""
         if self.window is not None:
             return len(self.codes)
-        known = self.codes[self.codes >= 0]
-        counts = np.unique(known, return_counts=True)[1]
-        return len(self.codes) - len(known) + int(np.minimum(counts, self.limit).sum())
+        ordered = np.sort(self.codes[self.codes >= 0])
+        # A candidate is beyond the limit where the one so many places before it is of its code.
+        beyond = np.count_nonzero(ordered[self.limit :] == ordered[: -self.limit])
+        return len(self.codes) - beyond
 
 
 class CapLedger:

@@ -32,8 +32,8 @@ class Selection:
     """What a strategy selected, in order.
 
     Attributes:
-        rows: int64 [min(k, n)], positions among the candidates.
-        gains: float64 [min(k, n)], the criterion's value of each at the moment it was taken.
+        rows: int64 [min(k, n)], positions among the candidates; fewer under strict rules that cannot be kept.
+        gains: float64, the criterion's value of each at the moment it was taken.
         exceeded: names of the caps, and of the limits of shares, that could not be kept.
         missed: names of the guaranteed shares that could not be kept.
     """
@@ -54,6 +54,7 @@ class Rules:
         calibration: the mix that the list should have.
         exploration: places for new products; caps and shares go before them.
         shares: of groups, at least and at most; caps go before what is guaranteed.
+        strict: whether the list ends where caps and shares at most cannot be kept any more.
     """
 
     caps: Sequence[Cap] = ()
@@ -61,6 +62,7 @@ class Rules:
     calibration: Calibration | None = None
     exploration: Exploration | None = None
     shares: Sequence[Share] = ()
+    strict: bool = False
 
     @property
     def free(self) -> bool:
@@ -155,6 +157,8 @@ def greedy(
                 best = _best_of(gains, wanted, new)
         value = gains.item(best)
         if value == CLOSED:  # a pin beyond a cap, or nothing fits the caps any more
+            if rules.strict:
+                break
             whole = relevance + criterion.spread()
             if ledger is not None and step >= pinned:
                 best = int(np.where(ledger.least_excess(), whole, -math.inf).argmax())

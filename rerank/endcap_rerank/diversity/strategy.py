@@ -45,6 +45,7 @@ class Strategy(Protocol):
         exploration: Exploration | None = None,
         shares: Sequence[Share] = (),
         unit: float | None = None,
+        strict: bool = False,
     ) -> Selection:
         """Select.
 
@@ -60,6 +61,7 @@ class Strategy(Protocol):
             shares: of groups, at least and at most, of every beginning of the list.
             unit: difference of relevance that weighs as much as two candidates that have nothing in common
                 against two copies; that between the best and the median candidate when None.
+            strict: whether the list ends where caps and shares at most cannot be kept any more.
 
         Raises:
             InvalidInputError: an argument does not fit the others.
@@ -82,10 +84,11 @@ def strategy(core: Core) -> Strategy:
         exploration: Exploration | None = None,
         shares: Sequence[Share] = (),
         unit: float | None = None,
+        strict: bool = False,
     ) -> Selection:
         rules = NO_RULES
         if caps or first or calibration or exploration or shares:
-            rules = Rules(caps, first, calibration, exploration, shares)
+            rules = Rules(caps, first, calibration, exploration, shares, strict)
         check(relevance, len(kernel), k, diversity, rules, unit)
         values = scaled(relevance, unit)
         if diversity <= NEGLIGIBLE:

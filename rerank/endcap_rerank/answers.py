@@ -7,8 +7,6 @@ from collections.abc import Hashable
 from hashlib import blake2b
 from typing import NamedTuple
 
-import numpy as np
-
 from endcap_rerank.options import NO_OPTIONS
 from endcap_rerank.requests import Ranked, RecommendRequest, SearchRequest
 
@@ -46,7 +44,7 @@ class Answers:
             return None
         digest = blake2b(digest_size=16)
         for array in (request.embedding, request.tag_logits, request.offsets):
-            digest.update(np.ascontiguousarray(array))
+            digest.update(array.tobytes())
         digest.update(repr((request.query, request.k, request.diversity)).encode("utf-8", "surrogatepass"))
         return digest.digest()
 

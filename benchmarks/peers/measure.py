@@ -271,7 +271,8 @@ def _notes(run: Run, precision: str) -> str:
         f"{' and '.join(map(str, plan.concurrency))} at a time; no query sent twice, no cache. Arrivals are "
         "independent (Poisson) and the same for all; latency counts from when a request was due. zipf_*: "
         f"queries by Zipf's law, Endcap's response cache on ({endcap_side.CACHE_MIB} MiB; it holds encodings "
-        "alone; zipf_cache_hits is the share that it answered), the peers have none; slo_rate is the highest "
+        "alone; zipf_cache_hits is the share that it answered) and its rerank remembers what it answered to "
+        "nobody in particular until anything changes; the peers have no cache; slo_rate is the highest "
         f"tried rate with p99 <= {SLO_MS:g} ms, by "
         f"{plan.steps} steps of {plan.step:g} s. Low and high are the extremes over rounds. "
         f"Chosen: {chosen}. pyversity {version('pyversity')}." + (f" LEFT OUT: {left}." if left else "")

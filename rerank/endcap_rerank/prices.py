@@ -47,11 +47,9 @@ def price_bands(rows: Rows, index: LiveIndex) -> npt.NDArray[np.int32]:
 
     Bands are counted within a category, so that a cheap tent and a cheap lamp are of one band.
     """
-    levels = price_levels(rows, index)
-    known = ~np.isnan(levels)
-    bands = np.full(len(levels), -1, np.int32)
-    bands[known] = np.minimum((levels[known] * BANDS).astype(np.int32), BANDS - 1)
-    return bands
+    bands = np.minimum(price_levels(rows, index) * np.float32(BANDS), np.float32(BANDS - 1))
+    bands[np.isnan(bands)] = -1.0
+    return bands.astype(np.int32)
 
 
 def levels_within(categories: npt.NDArray[np.int32], prices: npt.NDArray[np.float64]) -> Floats:

@@ -27,7 +27,7 @@ def best(scores: NDArray[np.float32], count: int) -> NDArray[Any]:
 
 
 def leading(scores: NDArray[np.float32], count: int) -> NDArray[np.int64] | None:
-    """Ascending positions of a small part of many ``scores`` [n] that has the ``count`` highest, and their ties.
+    """Ascending positions of a small part of ``scores`` [n] that has the ``count`` highest and their ties.
 
     A sample tells a limit that somewhat more than ``count`` scores should reach. None where fewer do, where
     a large part does, as many are equal, and where so few are given that all are looked at as quickly.

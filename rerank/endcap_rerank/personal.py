@@ -39,7 +39,7 @@ def affinity(embeddings: Floats, taste: Taste) -> Affinity:
     Args:
         embeddings: float32 [n, D] of the candidates.
     """
-    likeness: Floats = taste.vectors @ embeddings.T
+    likeness: Floats = (embeddings @ taste.vectors.T).T  # sooner done with the larger matrix first
     if len(embeddings):
         likeness -= likeness.mean(axis=1, keepdims=True)
     np.maximum(likeness, 0.0, out=likeness)

@@ -5,7 +5,7 @@ import math
 import random
 
 import pytest
-from endcap_rerank.errors import InvalidInputError
+from endcap_rerank.errors import EndcapError, InvalidInputError
 
 from benchmarks.reliability.canaries import Canaries
 from benchmarks.reliability.fuzz import measure_fuzz
@@ -60,6 +60,14 @@ def test_a_list_that_is_another_shoppers_is_noticed():
 def test_unknown_part_is_refused(repository, tmp_path):
     with pytest.raises(InvalidInputError, match="parts: got 'naps'"):
         measure(repository, tmp_path, parts=["naps"])
+
+
+def test_a_missing_redis_is_met_before_any_part_is_run(repository, tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    told: list[str] = []
+    with pytest.raises(EndcapError, match="neither valkey-server nor redis-server is on PATH"):
+        measure(repository, tmp_path, parts=["switches", "store"], progress=told.append)
+    assert told == []
 
 
 def test_no_json_tensor_promises_what_ends_triton():

@@ -14,6 +14,7 @@ from benchmarks.reliability.ground import Ground, copied
 from benchmarks.reliability.kills import measure_kills
 from benchmarks.reliability.overload import measure_overload
 from benchmarks.reliability.privacy import measure_privacy
+from benchmarks.reliability.redis_server import find_server
 from benchmarks.reliability.store_down import measure_store_down
 from benchmarks.reliability.switches import measure_switches
 from benchmarks.traffic import Traffic
@@ -64,9 +65,12 @@ def measure(
 
     Raises:
         InvalidInputError: an unknown part, or a repository that does not suffice.
+        EndcapError: ``store`` is asked for where there is no Redis or Valkey to stop.
     """
     if unknown := [part for part in parts if part not in PARTS]:
         raise InvalidInputError("parts", ", ".join(unknown), f"some of {', '.join(PARTS)} are expected")
+    if "store" in parts:
+        find_server()  # before a quarter of an hour is spent on the parts before it
     shop = Traffic.of_path(traffic)
     queries, items = shop.queries, [str(product["id"]) for product in shop.products]
     figures: dict[str, Figure] = {}

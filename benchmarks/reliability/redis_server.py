@@ -14,6 +14,18 @@ from endcap_rerank.errors import EndcapError
 from endcap.triton.ports import free_ports
 
 
+def find_server() -> str:
+    """Path of the server's program.
+
+    Raises:
+        EndcapError: neither valkey-server nor redis-server is on PATH.
+    """
+    for name in ("valkey-server", "redis-server"):
+        if (found := shutil.which(name)) is not None:
+            return found
+    raise EndcapError("neither valkey-server nor redis-server is on PATH")
+
+
 class RedisServer:
     """Writes every change to disk before it answers; killed and started again at will.
 
@@ -22,9 +34,7 @@ class RedisServer:
     """
 
     def __init__(self, folder: Path) -> None:
-        binary = next(filter(None, map(shutil.which, ("valkey-server", "redis-server"))), None)
-        if binary is None:
-            raise EndcapError("neither valkey-server nor redis-server is on PATH")
+        binary = find_server()
         self._folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         (self._port,) = free_ports("127.0.0.1", 1)

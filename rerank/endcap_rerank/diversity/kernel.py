@@ -51,7 +51,8 @@ class SimilarityKernel:
         self._codes = np.empty((len(counted), len(embeddings)), np.int64)
         for codes, (own, _) in zip(self._codes, counted, strict=True):
             codes[:] = own
-        np.copyto(self._codes, -1 - np.arange(len(embeddings)), where=self._codes < 0)
+        if counted:
+            np.copyto(self._codes, -1 - np.arange(len(embeddings)), where=self._codes < 0)
 
     def __len__(self) -> int:
         return len(self._embeddings)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import orjson
 
 from endcap_rerank.index import LiveIndex
 from endcap_rerank.options import Options
@@ -145,11 +145,8 @@ def explain(
             "rules": rules,
             "text": _sentence(terms, stands, pool, matched, because, rules, options),
         }
-        explanations.append(_json(explanation))
+        explanations.append(orjson.dumps(explanation).decode())
     return explanations
-
-
-_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode
 
 
 def _rounded(values: npt.NDArray[np.float32]) -> Any:

@@ -102,7 +102,8 @@ class _Offer:
     """What a release offers: the mean price level of each brand, the mix of classes in each category.
 
     Attributes:
-        of_row: int8, the class of each released product that was asked for, _UNSET of the others.
+        of_row: int8, the class of each released product; of a catalogue that is sampled, of those that were
+            asked for, _UNSET of the others.
     """
 
     def __init__(self, index: Index) -> None:
@@ -125,7 +126,7 @@ class _Offer:
         totals = mix.sum(axis=1)
         some = np.flatnonzero(totals > 0.0)
         self._near[some] = (mix[some] / totals[some, None]) @ NEAR
-        self.of_row = np.full(index.count, _UNSET, np.int8)
+        self.of_row = classes.astype(np.int8) if step == 1 else np.full(index.count, _UNSET, np.int8)
 
     def classes(self, levels: Floats, brands: npt.NDArray[np.int32]) -> Rows:
         """The classes of products by their own level (NaN where unknown) and their brand: int64 [n]."""

@@ -1,6 +1,10 @@
+from weakref import WeakKeyDictionary
+
 import numpy as np
 import pytest
-from endcap_rerank.price_class import CLASSES, PRIOR, price_classes, price_taste
+from endcap_rerank import price_class
+from endcap_rerank.price_class import CLASSES, PRIOR, SAMPLE, price_classes, price_taste
+from endcap_rerank.prices import price_levels
 from endcap_rerank.product import Product
 from ranking_shop import embed, open_ranker
 
@@ -84,3 +88,15 @@ def test_a_brand_that_came_later_has_its_products_own_price(ranker):
     new = product("Novel", "Desks", 0, 1e6)
     ranker.upsert([(new, embed(new.title))])
     assert of(ranker, new.id) == [CLASSES - 1]
+
+
+@pytest.mark.parametrize("sample", [SAMPLE, 20])
+def test_kept_classes_are_those_that_would_be_computed(ranker, monkeypatch, sample):
+    monkeypatch.setattr(price_class, "SAMPLE", sample)
+    monkeypatch.setattr(price_class, "_OFFERS", WeakKeyDictionary())
+    every = np.arange(ranker.index.index.count)
+    offer = price_class._offer(ranker.index)
+    computed = offer.classes(price_levels(every, ranker.index), ranker.index.brand_codes(every))
+    for _ in "first", "again":
+        assert price_classes(every, ranker.index).tolist() == computed.tolist()
+    assert len(set(computed.tolist())) > 3

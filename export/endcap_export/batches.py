@@ -17,6 +17,7 @@ from torch.utils.data import Dataset, Sampler
 from endcap_export.alignment import IGNORED, piece_labels
 from endcap_export.augment import Augmentation, augment, augment_tagged
 from endcap_export.bio import TaggedQuery
+from endcap_export.data import RIGHT
 from endcap_export.padding import like_length, padded
 
 NO_GRADE = -1.0
@@ -24,10 +25,6 @@ NO_GRADE = -1.0
 
 HALF = 0.5
 """Grade from which a product answers a query well enough to be no other query's wrong answer."""
-
-MOST_ITEMS = 4
-"""Graded products of a query in one batch; of more, other ones are drawn each time. With more, the
-same training time meets fewer queries."""
 
 _CHUNKS = 2
 """Parts by length that a batch's products are read in, each padded by itself."""
@@ -80,10 +77,16 @@ class JointDataset(Dataset[int]):
     """
 
     def __init__(
-        self, examples: Examples, tokenizer: QueryTokenizer, classes: Mapping[str, int], seed: int = 0
+        self,
+        examples: Examples,
+        tokenizer: QueryTokenizer,
+        classes: Mapping[str, int],
+        seed: int = 0,
+        products_per_query: int = 4,
     ) -> None:
         self._examples = examples
         self._seed = seed
+        self._most = products_per_query
         self._tokenizer = tokenizer
         self._classes = classes
         self.tagged_count = len(examples.tagged)
@@ -108,7 +111,7 @@ class JointDataset(Dataset[int]):
     def items_per_query(self) -> float:
         """Products that come with a query, on average."""
         counts = [
-            min(MOST_ITEMS, len(answers.grades)) + len(answers.negatives)
+            min(self._most, len(answers.grades)) + len(answers.negatives)
             for answers in self._examples.answers
         ]
         return float(np.mean(counts)) if counts else 1.0
@@ -149,10 +152,7 @@ class JointDataset(Dataset[int]):
         chosen = [self._examples.answers[index] for index in indices]
         rows: list[tuple[int, str, float]] = []
         for owner, answers in enumerate(chosen):
-            graded = list(answers.grades.items())
-            if len(graded) > MOST_ITEMS:
-                graded = [graded[place] for place in rng.permutation(len(graded))[:MOST_ITEMS]]
-            rows += [(owner, item, grade) for item, grade in graded]
+            rows += [(owner, item, answers.grades[item]) for item in self._drawn(answers, rng)]
             rows += [(owner, item, NO_GRADE) for item in answers.negatives]
         rows.sort(key=lambda row: len(self._items[row[1]]))
         ids = [self._items[item] for _, item, _ in rows]
@@ -172,6 +172,15 @@ class JointDataset(Dataset[int]):
                 ]
             ),
         }
+
+    def _drawn(self, answers: Answers, rng: np.random.Generator) -> list[str]:
+        """Graded products of a query for one batch; a right one is among them, if it has one."""
+        items = list(answers.grades)
+        if len(items) <= self._most:
+            return items
+        drawn = [items[place] for place in rng.permutation(len(items))]
+        right = next((item for item in drawn if answers.grades[item] >= RIGHT), drawn[0])
+        return [right, *(item for item in drawn if item != right)][: self._most]
 
     def _changed(
         self, indices: Sequence[int], chosen: Sequence[Answers], rng: np.random.Generator

@@ -118,7 +118,7 @@ def train(
     check_reporter(settings.report_to)
     set_seed(settings.seed)
     classes = {label: index for index, label in enumerate(model.labels)}
-    dataset = JointDataset(examples, tokenizer, classes, settings.seed)
+    dataset = JointDataset(examples, tokenizer, classes, settings.seed, settings.products_per_query)
     # One query has no negatives but its own.
     queries = max(2, round(settings.batch_size / dataset.items_per_query()))
     sizes = settings.tag_batch_size, queries

@@ -22,6 +22,7 @@ _ABOVE_ZERO = (
     "max_steps",
     "seconds",
     "batch_size",
+    "products_per_query",
     "tag_batch_size",
     "accumulation",
     "learning_rate",
@@ -53,8 +54,12 @@ class TrainingSettings:
         epochs: passes over the larger of the two data sets; the smaller one comes round again.
         max_steps: optimizer steps; left out, as many as ``epochs`` need.
         seconds: time budget; training stops at the first step after it. Left out, there is no limit.
-        batch_size: products of one batch, about: of as many queries, each with four of its graded products
-            at most, as come with so many. The negatives of a query are the products of the others.
+        batch_size: products of one batch, about: of as many queries, each with ``products_per_query`` of its
+            graded products at most, as come with so many. The negatives of a query are the products of the
+            others.
+        products_per_query: of more graded products of a query others are drawn each time, a right one among
+            them. With fewer, a batch of one size holds more queries: they tell more of the catalogue apart,
+            and less of the order of each query's own products.
         tag_batch_size: tagged queries of one batch; they are much shorter than products.
         accumulation: batches of one optimizer step; their losses are averaged over all that they hold.
         learning_rate: of the trunk or of its adapter, after warm-up; it falls linearly to zero.
@@ -99,6 +104,7 @@ class TrainingSettings:
     max_steps: int | None = None
     seconds: float | None = None
     batch_size: int = 96
+    products_per_query: int = 4
     tag_batch_size: int = 64
     accumulation: int = 1
     learning_rate: float = 1e-4

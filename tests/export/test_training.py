@@ -121,6 +121,20 @@ def test_of_many_products_others_come_each_epoch(tokenizer):
     assert same == [True, False]
 
 
+def test_of_few_products_of_a_query_one_is_right_and_the_others_change(tokenizer):
+    texts = {str(number): f"tent {number}" for number in range(6)}
+    answers = (
+        Answers("tent", {**dict.fromkeys(texts, 0.3), "4": 1.0}),
+        Answers("red tent", dict.fromkeys(texts, 0.0)),
+    )
+    data = JointDataset(Examples((), answers, texts), tokenizer, {}, products_per_query=2)
+    batches = [data.collate([epoch * len(data), epoch * len(data) + 1]) for epoch in range(8)]
+    assert all(batch["owners"].bincount().tolist() == [2, 2] for batch in batches)
+    assert all(sorted(batch["grades"].tolist())[-1] == 1.0 for batch in batches)
+    assert len({str(batch["items"]) for batch in batches}) > 1
+    assert data.items_per_query() == 2
+
+
 def test_changed_queries_keep_their_labels(shop, tokenizer):
     classes = {label: index for index, label in enumerate(shop.labels)}
     answers = judged_answers(shop.judgments[:5])

@@ -6,11 +6,12 @@ import random
 
 import pytest
 from endcap_rerank.errors import EndcapError, InvalidInputError
+from tritonclient.grpc import service_pb2
 
 from benchmarks.reliability.canaries import Canaries
 from benchmarks.reliability.fuzz import measure_fuzz
 from benchmarks.reliability.fuzz_calls import KINDS
-from benchmarks.reliability.fuzz_tensors import MOST_PROMISED, asked
+from benchmarks.reliability.fuzz_tensors import MOST_COUNTED, MOST_PROMISED, asked
 from benchmarks.reliability.ground import Ground, copied
 from benchmarks.reliability.measure import measure
 
@@ -79,3 +80,16 @@ def test_no_json_tensor_promises_what_ends_triton():
     ]
     assert max(math.prod(map(abs, shape)) for shape in shapes) <= MOST_PROMISED
     assert any(0 in shape or min(shape, default=0) < 0 for shape in shapes)
+
+
+def test_no_tensor_promises_more_bytes_than_can_be_counted():
+    rng = random.Random(6)
+    shapes = []
+    for _ in range(3000):
+        request = asked(rng, ["u"], ["p1"])
+        proto = service_pb2.ModelInferRequest.FromString(request.proto(rng))
+        body, head = request.binary()
+        shapes += [list(tensor.shape) for tensor in proto.inputs]
+        shapes += [one["shape"] for one in json.loads(body[:head])["inputs"]]
+    largest = max(math.prod(map(abs, shape)) for shape in shapes)
+    assert 2**31 <= largest <= MOST_COUNTED

@@ -16,8 +16,13 @@ from benchmarks.reliability import fuzz_values
 
 DTYPES = ("BYTES", "INT32", "INT64", "FP32", "FP64", "BOOL", "UINT8", "FP16", "BF16", "STRING", "")
 
-
 MOST_PROMISED = 10**7
+"""Values that a shape may promise in JSON: Triton 2.51 makes room for them before it looks at the data, and
+dies (docs/security.md)."""
+
+MOST_COUNTED = 2**59
+"""Values that a shape may promise otherwise: of more, the number of bytes overflows 64 bits, Triton 2.51
+takes it for none, and the process of a Python model dies (docs/security.md)."""
 
 
 @dataclass
@@ -46,7 +51,9 @@ class Asked:
         request.id = self.request_id.encode("utf-8", "replace").decode()
         as_raw = rng.random() < 0.5
         for tensor in self.inputs:
-            made = request.inputs.add(name=tensor.name, datatype=tensor.dtype, shape=_int64s(tensor.shape))
+            made = request.inputs.add(
+                name=tensor.name, datatype=tensor.dtype, shape=_cut(tensor.shape, MOST_COUNTED)
+            )
             packed = _packed(tensor)
             if as_raw or packed is None:
                 request.raw_input_contents.append(fuzz_values.raw(rng) if packed is None else packed)
@@ -60,13 +67,12 @@ class Asked:
         return content
 
     def document(self) -> bytes:
-        """As HTTP sends it in JSON. A shape that promises more than MOST_PROMISED values is cut: Triton 2.51
-        makes room for them before it looks at the data, and dies (docs/security.md)."""
+        """As HTTP sends it in JSON."""
         inputs = [
             {
                 "name": one.name,
                 "datatype": one.dtype,
-                "shape": _bounded(one.shape),
+                "shape": _cut(one.shape, MOST_PROMISED),
                 "data": [_jsonable(v) for v in one.values],
             }
             for one in self.inputs
@@ -84,16 +90,15 @@ class Asked:
         for one in self.inputs:
             content = _packed(one) or b""
             parameters = {"binary_data_size": len(content)}
-            inputs.append(
-                {"name": one.name, "datatype": one.dtype, "shape": one.shape, "parameters": parameters}
-            )
+            shape = _cut(one.shape, MOST_COUNTED)
+            inputs.append({"name": one.name, "datatype": one.dtype, "shape": shape, "parameters": parameters})
             tail += content
         head = json.dumps({"inputs": inputs}).encode()
         return head + tail, len(head)
 
 
-def _bounded(shape: list[int]) -> list[int]:
-    return shape if math.prod(map(abs, shape)) <= MOST_PROMISED else [min(size, 100) for size in shape[:3]]
+def _cut(shape: list[int], most: int) -> list[int]:
+    return shape if math.prod(map(abs, shape)) <= most else [min(size, 100) for size in shape[:3]]
 
 
 def asked(rng: random.Random, users: list[str], items: list[str]) -> Asked:
@@ -216,10 +221,6 @@ def _typed(contents: Any, tensor: Tensor) -> None:
         getattr(contents, target.get(tensor.dtype, "uint_contents")).extend(tensor.values)
     except (TypeError, ValueError, OverflowError):
         contents.bytes_contents.extend(_bytes(value) for value in tensor.values)
-
-
-def _int64s(shape: list[int]) -> list[int]:
-    return [max(-(2**63), min(2**63 - 1, size)) for size in shape]
 
 
 def _jsonable(value: Any) -> Any:

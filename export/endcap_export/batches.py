@@ -178,9 +178,12 @@ class JointDataset(Dataset[int]):
         items = list(answers.grades)
         if len(items) <= self._most:
             return items
-        drawn = [items[place] for place in rng.permutation(len(items))]
-        right = next((item for item in drawn if answers.grades[item] >= RIGHT), drawn[0])
-        return [right, *(item for item in drawn if item != right)][: self._most]
+        order = [items[place] for place in rng.permutation(len(items))]
+        drawn = order[: self._most]
+        right = [item for item in order if answers.grades[item] >= RIGHT]
+        if right and right[0] not in drawn:
+            drawn[-1] = right[0]
+        return drawn
 
     def _changed(
         self, indices: Sequence[int], chosen: Sequence[Answers], rng: np.random.Generator

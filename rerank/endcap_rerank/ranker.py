@@ -277,7 +277,10 @@ class Ranker:
             "corrections": [one._asdict() for one in pool.corrections],
             "notes": notes,
         }
-        return json.dumps(info, ensure_ascii=False, separators=(",", ":"))
+        return _json(info)
+
+
+_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 def _filters_mapping(filters: Filters | None) -> dict[str, Any]:
@@ -298,4 +301,4 @@ def _filters_mapping(filters: Filters | None) -> dict[str, Any]:
 def _product_json(product: Product, names: Sequence[str]) -> str:
     values = product.as_mapping()
     chosen = {name: values[name] for name in names if name in values}
-    return json.dumps(chosen, ensure_ascii=False, separators=(",", ":"))
+    return _json(chosen)

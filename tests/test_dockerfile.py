@@ -98,16 +98,27 @@ def test_stages_copy_from_stages_that_are_there(file):
             assert line.split()[0].removeprefix("--from=") in names
 
 
-def test_base_images_are_pinned_and_all_stages_share_them():
-    for file, pattern in (
-        ("Dockerfile", r"TRITON=nvcr\.io/nvidia/tritonserver:\d\d\.\d\d-py3"),
-        ("Dockerfile.cpu", r"PYTHON=python:3\.12\.\d+-slim-\w+"),
-    ):
-        name, argument = instructions(file)[0]
+def pinned_bases(file, *patterns):
+    """The base images of a Dockerfile, whose first ARGs match the patterns and are all it builds from."""
+    bases = []
+    for (name, argument), pattern in zip(instructions(file), patterns, strict=False):
         assert name == "ARG"
         assert re.fullmatch(pattern, argument)
-        bases = {line.split()[0] for line in of("FROM", instructions(file))}
-        assert bases == {"${" + argument.partition("=")[0] + "}"}
+        bases.append(argument.partition("=")[::2])
+    assert {line.split()[0] for line in of("FROM", instructions(file))} == {
+        f"${{{name}}}" for name, _ in bases
+    }
+    return [image for _, image in bases]
+
+
+def test_base_images_are_pinned_and_stages_share_them():
+    pinned_bases("Dockerfile", r"TRITON=nvcr\.io/nvidia/tritonserver:\d\d\.\d\d-py3")
+    slim, full = pinned_bases(
+        "Dockerfile.cpu",
+        r"PYTHON=python:3\.12\.\d+-slim-\w+",
+        r"PYTHON_COMPILER=python:3\.12\.\d+-\w+",
+    )
+    assert full == slim.replace("-slim", "")  # what one compiles runs in the other
 
 
 @pytest.mark.parametrize("file", FILES)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import random
 import struct
 from dataclasses import dataclass, field
@@ -15,14 +14,6 @@ from tritonclient.grpc import service_pb2
 from benchmarks.reliability import fuzz_values
 
 DTYPES = ("BYTES", "INT32", "INT64", "FP32", "FP64", "BOOL", "UINT8", "FP16", "BF16", "STRING", "")
-
-MOST_PROMISED = 10**7
-"""Values that a shape may promise in JSON: Triton 2.51 makes room for them before it looks at the data, and
-dies (docs/security.md)."""
-
-MOST_COUNTED = 2**59
-"""Values that a shape may promise otherwise: of more, the number of bytes overflows 64 bits, Triton 2.51
-takes it for none, and the process of a Python model dies (docs/security.md)."""
 
 
 @dataclass
@@ -51,9 +42,7 @@ class Asked:
         request.id = self.request_id.encode("utf-8", "replace").decode()
         as_raw = rng.random() < 0.5
         for tensor in self.inputs:
-            made = request.inputs.add(
-                name=tensor.name, datatype=tensor.dtype, shape=_cut(tensor.shape, MOST_COUNTED)
-            )
+            made = request.inputs.add(name=tensor.name, datatype=tensor.dtype, shape=tensor.shape)
             packed = _packed(tensor)
             if as_raw or packed is None:
                 request.raw_input_contents.append(fuzz_values.raw(rng) if packed is None else packed)
@@ -72,7 +61,7 @@ class Asked:
             {
                 "name": one.name,
                 "datatype": one.dtype,
-                "shape": _cut(one.shape, MOST_PROMISED),
+                "shape": one.shape,
                 "data": [_jsonable(v) for v in one.values],
             }
             for one in self.inputs
@@ -90,15 +79,12 @@ class Asked:
         for one in self.inputs:
             content = _packed(one) or b""
             parameters = {"binary_data_size": len(content)}
-            shape = _cut(one.shape, MOST_COUNTED)
-            inputs.append({"name": one.name, "datatype": one.dtype, "shape": shape, "parameters": parameters})
+            inputs.append(
+                {"name": one.name, "datatype": one.dtype, "shape": one.shape, "parameters": parameters}
+            )
             tail += content
         head = json.dumps({"inputs": inputs}).encode()
         return head + tail, len(head)
-
-
-def _cut(shape: list[int], most: int) -> list[int]:
-    return shape if math.prod(map(abs, shape)) <= most else [min(size, 100) for size in shape[:3]]
 
 
 def asked(rng: random.Random, users: list[str], items: list[str]) -> Asked:

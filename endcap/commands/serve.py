@@ -76,6 +76,7 @@ def serve(
     from endcap.launcher import LOOPBACK, Launch, Server, TritonError, port_is_free
     from endcap.stopping import Stopping
     from endcap.supervisor import Supervisor
+    from endcap.triton.installation import Installation
     from endcap.triton.protection import Tls
     from endcap.triton.traces import Traces
 
@@ -132,6 +133,11 @@ def serve(
         if server.log:
             console.print(f"log: {server.log}", highlight=False, soft_wrap=True)
 
+    if Installation.find().unguarded:
+        say(
+            "no C compiler was there when endcap was installed: a request with an impossible shape can end "
+            "this server's processes (docs/security.md); install one, then endcap again"
+        )
     with stopping.caught():
         server = stopping.server = started(launch)
         status = None

@@ -71,9 +71,8 @@ def spawn(
 def memory_limit() -> int:
     """Bytes that tritonserver and each Python stub may hold: half of the machine's, at least LEAST_MEMORY.
 
-    Triton 2.51 makes room for what the ``shape`` of a JSON tensor promises before it looks at the data, so
-    that one request of a few bytes can ask for any amount. With a limit it ends Triton, which a supervisor
-    starts again within seconds; without one the kernel ends whatever it likes (docs/security.md).
+    A second line behind ``_shapes.c``: a process that asks for too much ends, and a supervisor starts
+    it again within seconds; without a limit the kernel ends whatever it likes (docs/security.md).
     """
     return max(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2, LEAST_MEMORY)
 

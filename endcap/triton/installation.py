@@ -35,6 +35,7 @@ class Installation:
         caches: folder of its response caches; None where the program knows it by itself.
         libraries: folders that must be on LD_LIBRARY_PATH.
         stubs: folder of Python-backend stubs by Python version; None where its one stub is used.
+        guard: library that refuses shapes this tritonserver dies of; None where it needs none or has none.
     """
 
     executable: Path
@@ -42,6 +43,12 @@ class Installation:
     caches: Path | None = None
     libraries: tuple[Path, ...] = ()
     stubs: Path | None = None
+    guard: Path | None = None
+
+    @property
+    def unguarded(self) -> bool:
+        """Whether a request with an impossible shape ends a process of this server (docs/security.md)."""
+        return self.stubs is not None and self.guard is None
 
     @classmethod
     def find(cls, environment: Mapping[str, str] | None = None) -> Installation:
@@ -78,7 +85,7 @@ class Installation:
             known = ", ".join(sorted(path.name for path in stubs.iterdir()))
             raise TritonError(f"{WHEEL} has no Python backend for Python {version}, only for {known}")
         libraries = (site / "nvidia_pytriton.libs", libpython_folder())
-        return cls(executable, root / "backends", root / "caches", libraries, stubs / version)
+        return cls(executable, root / "backends", root / "caches", libraries, stubs / version, shape_guard())
 
     def assemble_backends(self, folder: Path) -> Path:
         """Make a backend directory: Triton's own backends, and Endcap's ``onnxruntime`` if it has none.
@@ -120,6 +127,8 @@ class Installation:
         if self.stubs is not None:
             env["PATH"] = _joined(Path(sys.executable).parent, base.get("PATH"))
             env["PYTHONPATH"] = _joined(*package_folders(), base.get("PYTHONPATH"))
+        if self.guard is not None:
+            env["LD_PRELOAD"] = _joined(self.guard, base.get("LD_PRELOAD"))
         for name, value in (("OMP_NUM_THREADS", "1"), ("TOKENIZERS_PARALLELISM", "false")):
             env.setdefault(name, value)
         return env
@@ -154,6 +163,12 @@ def libpython_folder() -> Path:
         f"{name} was not found in {libdir}: Triton's Python backend needs a shared Python "
         f"(Debian: apt install libpython{version}; pyenv: PYTHON_CONFIGURE_OPTS=--enable-shared)"
     )
+
+
+def shape_guard() -> Path | None:
+    """The library made of ``_shapes.c``, which says what it is for; None where no compiler was there."""
+    spec = importlib.util.find_spec("endcap.triton._shapes")
+    return Path(spec.origin) if spec is not None and spec.origin is not None else None
 
 
 def endcap_backends() -> Path:

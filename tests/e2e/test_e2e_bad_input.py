@@ -1,11 +1,18 @@
 """Bad input gets a clear error that names the field, and the server goes on."""
 
+import http.client
 import itertools
+import json
 
+import grpc
 import numpy as np
 import pytest
 from endcap_client import InvalidRequest
+from endcap_rerank.schema import MODELS
+from tritonclient.grpc import service_pb2, service_pb2_grpc
 from tritonclient.utils import InferenceServerException
+
+from endcap.triton.installation import Installation
 
 _numbers = itertools.count()
 """Another tensor each time: Triton's response cache keeps failed answers too, as empty ones."""
@@ -162,3 +169,41 @@ def test_ids_and_mask_of_different_lengths_are_refused(raw):
             input_ids=np.full((1, 8), 5 + next(_numbers), dtype=np.int64),
             attention_mask=np.ones((1, 4), dtype=np.int64),
         )
+
+
+@pytest.fixture
+def guarded():
+    if Installation.find().unguarded:
+        pytest.skip("no C compiler was there to make endcap/triton/_shapes.c")
+
+
+@pytest.mark.parametrize(
+    "shape", [[1, 2**62], [2**62, 1], [0, 2**62], [2**32, 2**32], [1, 2**40], [1, 2**22 + 1]]
+)
+@pytest.mark.parametrize("model", MODELS)
+def test_a_shape_that_triton_would_die_of_is_refused(server, guarded, model, shape):
+    refused = "has a shape of more than 4194304 values"
+    spec = MODELS[model].inputs[0]
+    channel = grpc.insecure_channel(server.grpc_url)
+    connection = http.client.HTTPConnection(server.http_url, timeout=20)
+    with channel:
+        request = service_pb2.ModelInferRequest(model_name=model)
+        request.inputs.add(name=spec.name, datatype=spec.dtype, shape=shape)
+        request.raw_input_contents.append(b"")
+        with pytest.raises(grpc.RpcError) as caught:
+            service_pb2_grpc.GRPCInferenceServiceStub(channel).ModelInfer(request, timeout=20)
+    assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert caught.value.details() == f"input '{spec.name}' {refused}"
+    tensor = {"name": spec.name, "datatype": spec.dtype, "shape": shape}
+    as_json = json.dumps({"inputs": [{**tensor, "data": []}]}).encode()
+    as_binary = json.dumps({"inputs": [{**tensor, "parameters": {"binary_data_size": 0}}]}).encode()
+    for body, headers in (
+        (as_json, {}),
+        (as_binary, {"Inference-Header-Content-Length": str(len(as_binary))}),
+    ):
+        connection.request("POST", f"/v2/models/{model}/infer", body, headers)
+        response = connection.getresponse()
+        assert response.status == 400
+        assert refused in response.read().decode()
+    connection.close()
+    assert server.ready()

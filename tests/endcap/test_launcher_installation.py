@@ -1,14 +1,23 @@
 """Which tritonserver is used, and what is put around it."""
 
 import os
+import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from endcap_rerank.errors import EndcapError
 
 from endcap.triton import log
-from endcap.triton.installation import STUB, Installation, TritonError, endcap_backends, package_folders
+from endcap.triton.installation import (
+    STUB,
+    Installation,
+    TritonError,
+    endcap_backends,
+    package_folders,
+    shape_guard,
+)
 
 
 @pytest.fixture
@@ -71,6 +80,27 @@ def test_environment_keeps_what_the_operator_set(tmp_path):
     assert env["TOKENIZERS_PARALLELISM"] == "false"
     assert env["PYTHONPATH"].endswith(":/mine")
     assert all(Path(folder).is_dir() for folder in env["LD_LIBRARY_PATH"].split(":"))
+
+
+def test_only_the_wheels_server_is_guarded(on_path, tmp_path):
+    (empty := tmp_path / "empty").mkdir()
+    container, wheel = (Installation.find({"PATH": str(folder)}) for folder in (on_path / "bin", empty))
+    assert not container.unguarded
+    assert "LD_PRELOAD" not in container.environment({})
+    assert wheel.guard == shape_guard()
+    without = replace(wheel, guard=None)
+    assert without.unguarded
+    assert "LD_PRELOAD" not in without.environment({})
+    library = tmp_path / "_shapes.so"
+    guarded = replace(wheel, guard=library)
+    assert not guarded.unguarded
+    assert guarded.environment({"LD_PRELOAD": "/mine.so"})["LD_PRELOAD"] == f"{library}:/mine.so"
+
+
+def test_the_guard_is_there_where_a_compiler_is():
+    if not shutil.which("cc"):
+        pytest.skip("no C compiler")
+    assert shape_guard() is not None
 
 
 def test_package_folders_hold_the_editable_package():

@@ -17,14 +17,14 @@ from tritonclient.grpc import model_config_pb2
 CONFIG = "config.pbtxt"
 GENERATION_PREFIX = ".models-"
 
-WAITING = 12
+WAITING = 18
 """Searches that may wait to be begun, for each instance of ``rerank``.
 
 Few enough that a machine which becomes half as fast in a flood answers the last of them within a second: with
-twice as many, and twice as many under way, most were late then.
+24, and 8 under way, most were late then.
 """
 
-UNDER_WAY = 4
+UNDER_WAY = 6
 """Searches that may be between the first step and the last, for each instance of ``rerank``."""
 
 

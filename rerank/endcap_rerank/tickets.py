@@ -19,7 +19,7 @@ LEASE = 0.25
 
 More than a search takes that is let in, also under load: with a shorter one more would be under way than fit.
 But if every caller in the queue has given up, each of them costs a ticket for so long, and the queue shall be
-through before those who come meanwhile give up as well: with 12 that wait for 4 tickets in 0.75 seconds.
+through before those who come meanwhile give up as well: with 18 that wait for 6 tickets in 0.75 seconds.
 """
 
 _PAUSE = 0.005

@@ -61,7 +61,7 @@ def test_register_writes_every_model_with_the_sizes_of_the_release(tmp_path, rel
 
 
 @pytest.mark.parametrize(
-    ("instances", "waiting", "under_way", "behind"), [(2, 24, 8, 64), (32, 384, 128, 128)]
+    ("instances", "waiting", "under_way", "behind"), [(2, 36, 12, 64), (16, 288, 96, 96)]
 )
 def test_queues_are_sized_by_the_instances_of_the_last_step(
     tmp_path, releases, instances, waiting, under_way, behind

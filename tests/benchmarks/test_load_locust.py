@@ -34,8 +34,9 @@ def shop(tmp_path):
 
 
 def test_a_load_run_says_what_failed_writes_its_report_and_fails(repository, shop, tmp_path):
-    with (shop / "queries.csv").open("a") as stream:
-        stream.write("x" * 1000 + "\n")
+    queries = shop / "queries.csv"
+    # The first of a log is asked most often: of some thirty searches, one that asks the last may be lacking.
+    queries.write_text(queries.read_text().replace("query\n", "query\n" + "x" * 1000 + "\n"))
     reports = tmp_path / "reports"
     command = ["bench", "load", "--repository", repository, "--traffic", shop, "--output", reports]
     command += ["--seconds", 3, "--warm-up", 0.5, "--rate", 25, "--users", 8]

@@ -40,28 +40,28 @@ def _measured(
     requests = search_requests(never_repeated(queries))
     progress("saturation")
     closed(ground.grpc_url, requests, seconds=3.0, workers=WORKERS, deadline=_PATIENT)
-    before = _saturation(ground, requests, seconds)
-    calm_rate = 0.3 * before
+    saturated = _saturation(ground, requests, seconds)
+    calm_rate = 0.3 * saturated
     calm = _at(ground, requests, calm_rate)
     held = ground.memory()
     pid = ground.pid
     watch = _MemoryWatch(ground)
-    progress(f"{FACTOR:g} times {before:.0f} searches a second for {seconds:g} s")
+    progress(f"{FACTOR:g} times {saturated:.0f} searches a second for {seconds:g} s")
     with watch:
         flood = opened(
             ground.grpc_url,
             requests,
             seconds=seconds,
-            rate=FACTOR * before,
+            rate=FACTOR * saturated,
             deadline=DEADLINE,
         )
     progress("calm again")
     threading.Event().wait(RECOVERY)
     after = _at(ground, requests, calm_rate)
     progress("saturation once more")
-    afterwards = _saturation(ground, requests, seconds)
+    saturated_again = _saturation(ground, requests, seconds)
     # A machine that others share is not equally fast all the time: the flood lies between the two.
-    goodput = 2 * flood.throughput / max(before + afterwards, 1e-9)
+    goodput = 2 * flood.throughput / max(saturated + saturated_again, 1e-9)
     refused_p99 = _percentile(flood.refused, 99)
     calm_p50, after_p50 = _percentile(calm.answered, 50), _percentile(after.answered, 50)
     counts = {
@@ -75,8 +75,8 @@ def _measured(
             goodput,
             goal=">= 0.8",
             baselines={
-                "saturation_before_per_s": before,
-                "saturation_after_per_s": afterwards,
+                "saturation_before_per_s": saturated,
+                "saturation_after_per_s": saturated_again,
                 "answered_per_s": flood.throughput,
             }
             | counts,

@@ -11,7 +11,7 @@ SERVING_PATHS := tests/client tests/rerank tests/backends tests/e2e tests/test_s
 
 setup: $(VENV)/.ready ## install everything into .venv
 
-$(VENV)/.ready: constraints.txt pyproject.toml endcap/triton/_shapes.c client/pyproject.toml rerank/pyproject.toml export/pyproject.toml
+$(VENV)/.ready: constraints.txt pyproject.toml endcap/triton/_shapes.c rerank/endcap_rerank/_loops.c client/pyproject.toml rerank/pyproject.toml export/pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Endcap needs Python 3.11 or newer")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --disable-pip-version-check --quiet -c constraints.txt -e client -e rerank -e 'export[train,tensorrt]' -e '.[$(EXTRAS)]'
@@ -26,7 +26,7 @@ serve: setup ## the same once, then keep the server up
 test: setup lint ## every test
 	$(BIN)/pytest
 
-$(SERVING_VENV)/.ready: constraints.txt pyproject.toml endcap/triton/_shapes.c client/pyproject.toml rerank/pyproject.toml export/pyproject.toml
+$(SERVING_VENV)/.ready: constraints.txt pyproject.toml endcap/triton/_shapes.c rerank/endcap_rerank/_loops.c client/pyproject.toml rerank/pyproject.toml export/pyproject.toml
 	$(PYTHON) -m venv $(SERVING_VENV)
 	$(SERVING_VENV)/bin/pip install --disable-pip-version-check --quiet -c constraints.txt -e client -e rerank -e export -e '.[serve,test]'
 	touch $@

@@ -214,18 +214,29 @@ def empty_taste(dimension: int) -> Taste:
     return Taste(np.zeros(0, np.int64), np.zeros(0, np.float32), np.zeros((0, dimension), np.float32))
 
 
+@dataclass(frozen=True)
+class _Kept:
+    """A profile without its vectors, and what it was made of."""
+
+    stamp: Hashable
+    digest: int
+    state: Hashable
+    profile: Profile
+
+
 class Profiles:
     """Profiles of shoppers by the events that the store holds at this moment.
 
-    The events are read for every request, so that what any process acknowledged counts at once. What is
-    computed from them is kept as long as neither they nor what the catalogue says of their products change.
+    The events are read for every request, unless the store tells that they are the same: what any process
+    acknowledged counts at once. What is computed from them is kept as long as neither they nor what the
+    catalogue says of their products change.
     """
 
     def __init__(self, store: EventStore, index: LiveIndex, *, limit: int) -> None:
         self._store = store
         self._index = index
         self._limit = limit
-        self._cache: OrderedDict[str, tuple[Hashable, Profile]] = OrderedDict()
+        self._cache: OrderedDict[str, _Kept] = OrderedDict()
         self._readable = True
 
     def of(self, user: str) -> Profile:
@@ -234,27 +245,36 @@ class Profiles:
         Raises:
             StoreError: the events cannot be read.
         """
-        events = self._read(user) if user else []
-        if not events:
-            self._cache.pop(user, None)  # a forgotten shopper
-            return empty_profile(self._index.dimension)
-        index, digest = self._index, hash(tuple(events))
-        cached = self._cache.get(user)
-        if cached is not None and cached[0] == (digest, _state(index, cached[1])):
-            self._cache.move_to_end(user)
-            taste = cached[1].taste
-            return replace(cached[1], taste=replace(taste, vectors=index.embeddings(taste.rows)))
-        profile = build_profile(events, index)
-        # Vectors are ten times the rest, and lie in the index.
-        bare = replace(profile, taste=replace(profile.taste, vectors=empty_taste(index.dimension).vectors))
-        self._cache[user] = (digest, _state(index, bare)), bare
-        if len(self._cache) > _CACHED:
-            self._cache.popitem(last=False)
-        return profile
+        index = self._index
+        if not user:
+            return empty_profile(index.dimension)
+        kept = self._cache.get(user)
+        if kept is not None and kept.state != _state(index, kept.profile):
+            kept = None
+        stamp, events = self._read(user, None if kept is None else kept.stamp)
+        if kept is None or events is not None:
+            if not events:
+                self._cache.pop(user, None)  # a forgotten shopper
+                return empty_profile(index.dimension)
+            digest = hash(tuple(events))
+            if kept is None or kept.digest != digest:
+                profile = build_profile(events, index)
+                # Vectors are ten times the rest, and lie in the index.
+                bare = replace(profile.taste, vectors=empty_taste(index.dimension).vectors)
+                kept = _Kept(stamp, digest, _state(index, profile), replace(profile, taste=bare))
+            self._cache[user] = kept = replace(kept, stamp=stamp)
+            if len(self._cache) > _CACHED:
+                self._cache.popitem(last=False)
+        self._cache.move_to_end(user)
+        taste = kept.profile.taste
+        return replace(kept.profile, taste=replace(taste, vectors=index.embeddings(taste.rows)))
 
-    def _read(self, user: str) -> list[Interaction]:
+    def _read(self, user: str, known: Hashable) -> tuple[Hashable, list[Interaction] | None]:
+        """The store's stamp, and the shopper's events unless it is the one that is ``known``."""
         try:
-            events = self._store.interactions(user, self._limit)
+            stamp = self._store.stamp()
+            same = stamp is not None and stamp == known
+            events = None if same else self._store.interactions(user, self._limit)
         except StoreError as error:
             if self._readable:  # once, not with every request
                 _log.warning("no personalization until the events can be read again: %s", error)
@@ -263,7 +283,7 @@ class Profiles:
         if not self._readable:
             _log.warning("the events can be read again")
         self._readable = True
-        return events
+        return stamp, events
 
 
 def _state(index: LiveIndex, profile: Profile) -> Hashable:

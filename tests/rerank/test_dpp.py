@@ -6,6 +6,8 @@ from diversity_cases import similarity_cases
 from endcap_rerank.diversity import Cap, SimilarityKernel, select_dpp
 from endcap_rerank.errors import InvalidInputError
 
+pytestmark = pytest.mark.usefixtures("either_loops")
+
 
 def test_gains_add_up_to_the_objective():
     rng = np.random.default_rng(5)

@@ -3,6 +3,8 @@ from dataclasses import replace
 import endcap_rerank.profile
 import numpy as np
 import pytest
+from endcap_rerank.events.clock import SteadyClock
+from endcap_rerank.events.store import Limits
 from endcap_rerank.events_store import Event, Interaction, SqliteEventStore
 from endcap_rerank.profile import (
     ANCHORS,
@@ -136,6 +138,37 @@ def test_a_kept_profile_follows_the_events(index, tmp_path, monkeypatch):
     store.forget("u")
     assert not profiles.of("u").known
     assert not profiles.of("").known
+
+
+def test_events_are_read_again_only_when_the_store_holds_others(index, tmp_path, monkeypatch):
+    read = []
+    monkeypatch.setattr(
+        SqliteEventStore,
+        "interactions",
+        lambda *given, do=SqliteEventStore.interactions: read.append(1) or do(*given),
+    )
+    store = SqliteEventStore(tmp_path / "events.db")
+    store.append([Event("u", "p1", "click", 1.0)])
+    profiles = Profiles(store, index, limit=50)
+    assert [len(profiles.of("u").taste) for _ in range(3)] == [1, 1, 1]
+    assert len(read) == 1
+    SqliteEventStore(tmp_path / "events.db").append([Event("v", "p2", "click", 2.0)])
+    assert [len(profiles.of("u").taste) for _ in range(3)] == [1, 1, 1]
+    assert len(read) == 2  # the stamp is of all shoppers' events
+    store.close()  # as after an error: another connection counts anew
+    SqliteEventStore(tmp_path / "events.db").append([Event("u", "p2", "click", 3.0)])
+    assert len(profiles.of("u").taste) == 2
+
+
+def test_events_that_leave_by_their_age_leave_a_kept_profile(index, tmp_path):
+    now = [1e9]
+    limits = Limits(days=10, clock=SteadyClock(lambda: now[0], lambda: now[0]))
+    store = SqliteEventStore(tmp_path / "events.db", limits=limits)
+    store.append([Event("u", "p1", "click", now[0]), Event("u", "p2", "click", now[0] - 9.5 * 86_400)])
+    profiles = Profiles(store, index, limit=50)
+    assert len(profiles.of("u").taste) == 2
+    now[0] += 86_400.0
+    assert len(profiles.of("u").taste) == 1
 
 
 def test_a_kept_profile_outlasts_new_prices_and_no_other_change(tmp_path, monkeypatch):

@@ -3,6 +3,7 @@ import pytest
 from endcap_rerank.index.lexical import LexicalIndex
 from endcap_rerank.index.selection import best, leading
 
+pytestmark = pytest.mark.usefixtures("either_loops")
 MANY = 60_000
 
 
@@ -29,6 +30,22 @@ def test_the_best_of_many_are_those_of_all(count, distinct, share):
         passing = np.random.default_rng(1).random(MANY) < passed
         found = LexicalIndex.best(values, count, passing)
         np.testing.assert_array_equal(found, expected(values, count, passing))
+
+
+@pytest.mark.parametrize("count", [0, 1, 7, 63, 64, 200, 300])
+def test_the_best_of_few_are_ordered_by_score_and_position(count):
+    for size in (0, 1, 15, 16, 17, 64, 199, 200, 201, 250):
+        values = np.random.default_rng(size).integers(-3, 4, size).astype(np.float32) * np.float32(0.5)
+        values[::5] *= -1.0  # zeros of either sign are equal
+        values[3::7] = -np.inf
+        np.testing.assert_array_equal(best(values, count), np.argsort(-values, kind="stable")[:count])
+
+
+def test_the_best_of_every_other_number_and_of_doubles():
+    values = scores(1_000_000, 1.0)
+    np.testing.assert_array_equal(best(values[::2], 50), expected(values[::2], 50))
+    fine = 1.0 + np.arange(40.0) * 1e-12
+    assert best(fine, 3).tolist() == [39, 38, 37]
 
 
 def test_a_small_part_of_many_has_the_best():

@@ -13,11 +13,13 @@ from benchmarks.slow_selection import TIE, Case, mismatches, shortfall
 ALL = pytest.mark.parametrize("algorithm", STRATEGIES)
 
 
+@pytest.mark.usefixtures("either_loops")
 @ALL
 def test_a_thousand_random_requests_are_selected_as_by_the_reference(algorithm):
     assert mismatches(algorithm, range(1000)) == []
 
 
+@pytest.mark.usefixtures("either_loops")
 @ALL
 @pytest.mark.parametrize("case", cases(), ids=str)
 def test_awkward_requests_are_selected_as_by_the_reference(algorithm, case):

@@ -67,6 +67,12 @@ class SimilarityKernel:
         """float32 [n, d] whose products alone are the similarities; None where groups count as well."""
         return None if len(self._codes) else self._embeddings
 
+    @property
+    def parts(self) -> tuple[Floats, float, npt.NDArray[np.int64], Floats]:
+        """What the similarities are made of: embeddings [n, d], the weight of their cosine, codes [g, n] of
+        the groups, the groups' weights [g]."""
+        return self._embeddings, float(self._cosine_weight), self._codes, self._weights
+
     def row(self, position: int, out: Floats | None = None) -> Floats:
         """Similarity of every candidate to the one at ``position``: float32 [n].
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 
 from endcap_rerank.events.event import Event, Interaction
 from endcap_rerank.events.store import IMPORT_CHUNK, EventStore
@@ -44,6 +44,10 @@ class HashedUsers(EventStore):
     def version(self) -> tuple[int, int]:
         """See ``EventStore``."""
         return self.store.version()
+
+    def stamp(self) -> Hashable:
+        """See ``EventStore``."""
+        return self.store.stamp()
 
     def close(self) -> None:
         """See ``EventStore``."""

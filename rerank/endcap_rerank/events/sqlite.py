@@ -7,8 +7,9 @@ import sqlite3
 import threading
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +88,7 @@ class SqliteEventStore(EventStore):
         self.limits = limits
         self._timeout = timeout
         self._local = threading.local()
+        self._openings = count()
         try:
             with self._errors("opened"):
                 self._connection()
@@ -214,6 +216,17 @@ class SqliteEventStore(EventStore):
             connection = self._connection()
             return connection.execute("PRAGMA data_version").fetchone()[0], connection.total_changes
 
+    def stamp(self) -> Hashable:
+        """See ``EventStore``; None where events leave by their age, which no commit tells.
+
+        Raises:
+            StoreError: the file cannot be read.
+        """
+        if self.limits.days is not None:
+            return None
+        version = self.version()
+        return self._local.opening, *version
+
     def close(self) -> None:
         """Close this thread's connection; the store opens another when it is used again."""
         connection = getattr(self._local, "connection", None)
@@ -267,6 +280,8 @@ class SqliteEventStore(EventStore):
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
         if connection is None:
             connection = self._local.connection = self._connected()
+            # What versions of one connection mean, those of another do not.
+            self._local.opening = next(self._openings)
         return connection
 
     def _connected(self) -> sqlite3.Connection:

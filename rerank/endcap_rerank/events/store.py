@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Protocol
@@ -81,6 +81,10 @@ class EventStore(Protocol):
 
     def version(self) -> tuple[int, int]:
         """Changes when events were added or deleted by whomever; to be compared within one thread."""
+
+    def stamp(self) -> Hashable:
+        """Another one whenever a read may find other events; None where telling takes as long as reading."""
+        return None
 
     def close(self) -> None:
         """Let go of connections; the store opens others when it is used again."""

@@ -31,7 +31,7 @@ EXACT_LIMIT = 4096
 EXACT_IN_LISTS = 1024
 """The same among many: vectors far from each other in memory take longer to read."""
 
-INVERTED_FROM = 131_072
+INVERTED_FROM = 65_536
 """Fewest vectors whose codes are held in lists by neighbourhood; below, a scan of all is as quick and misses
 less."""
 

@@ -29,7 +29,7 @@ from endcap_rerank.index.placing import Places, Placing, nearest_holding, with_n
 
 PROBES = 64
 """Lists that a query reads at least, 3 % of those of a million products. There 48 miss no more than 112."""
-CODES_READ = 32_768
+CODES_READ = 16_384
 """Codes that it reads about, which in smaller catalogues is a larger share: of 54,367 Home Depot titles 64 of
 512 lists hold 98.1 % of the 100 nearest, 128 of them 99.2 %."""
 

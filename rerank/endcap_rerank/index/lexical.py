@@ -19,10 +19,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from endcap_rerank import loops
 from endcap_rerank.index.analyzer import analyze
 from endcap_rerank.index.arrays import open_array, save_array
 from endcap_rerank.index.codes import CodeTable, write_codes
-from endcap_rerank.index.selection import best, leading
+from endcap_rerank.index.selection import positive
 from endcap_rerank.index.spelling import Spelling, write_spelling
 from endcap_rerank.index.strings import StringTable, write_strings
 from endcap_rerank.index.words import Words, weighted_terms
@@ -144,6 +145,9 @@ class LexicalIndex:
         """Add the BM25 of ``terms`` to ``total`` [N]."""
         for term, weight in terms.items():
             rows, impacts = self.postings(term)
+            if loops.COMPILED:
+                loops.add(total, rows, impacts, weight)
+                continue
             # Half as long as ``total[rows] += …``, which reads, adds and writes in turn.
             np.add.at(total, rows, impacts if weight == 1.0 else impacts * np.float32(weight))
 
@@ -167,12 +171,7 @@ class LexicalIndex:
         Args:
             passing: bool [N], rows that may be returned.
         """
-        admitted = scores if passing is None else np.where(passing, scores, np.float32(0.0))
-        rows = leading(admitted, count)
-        if rows is None:
-            rows = np.flatnonzero(admitted > 0)  # four times as fast as on the floats themselves
-        found: NDArray[np.int64] = rows[best(admitted[rows], count)]
-        return found
+        return positive(scores, count, passing)
 
 
 def query_terms(query: str) -> dict[str, float]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,13 +21,6 @@ EVENTS_SHOWN = 3
 
 _SPEAKS = 0.05
 """Least term that a sentence mentions, on the scale where full relevance is 1."""
-
-
-class Place(NamedTuple):
-    """Where a product stands and where its score alone would put it, both from 1."""
-
-    rank: int
-    rank_by_score: int
 
 
 PHRASES: dict[str, dict[str, str]] = {
@@ -126,24 +119,25 @@ def explain(
     relevance = _relevance(positions, pool, scored)
     matches = _matches(positions, pool, scored)
     rules_of = _rules(positions, items, pool, options)
+    sentence = _Sentence(pool, scored.names, options.language)
     explanations = []
     for place, by_score in enumerate(ranks_by_score):
-        terms = {
-            name: value for name, value in zip(scored.names, addends[place], strict=True) if value != 0.0
-        }
-        matched, rules = matches[place], rules_of[place]
-        because = {"events": events[place], "session": sessions[place]}
-        stands = Place(place + 1, by_score)
+        terms = {name: value for name, value in zip(scored.names, addends[place], strict=True) if value}
+        matched, rules, past = matches[place], rules_of[place], events[place]
+        session = sessions[place]
+        because = {"events": past} if past else {}
+        if session:
+            because["session"] = session
         explanation: dict[str, Any] = {
             "score": scores[place],
             "terms": terms,
             **relevance[place],
-            "rank": stands.rank,
-            "rank_by_score": stands.rank_by_score,
+            "rank": place + 1,
+            "rank_by_score": by_score,
             "matched": matched,
-            "because": {name: past for name, past in because.items() if past},
+            "because": because,
             "rules": rules,
-            "text": _sentence(terms, stands, pool, matched, because, rules, options),
+            "text": sentence.of(terms, place + 1, by_score, matched, past, session, rules),
         }
         explanations.append(orjson.dumps(explanation).decode())
     return explanations
@@ -219,48 +213,65 @@ def _reasons(
     return [[ids[place] for place in heard if place in ids] for heard in best.tolist()]
 
 
-def _sentence(
-    terms: dict[str, float],
-    place: Place,
-    pool: Pool,
-    matched: list[dict[str, str]],
-    because: dict[str, list[str]],
-    rules: list[str],
-    options: Options,
-) -> str:
-    phrases = PHRASES[options.language]
-    said: list[str] = []
-    if "pin" in rules:
-        said.append(phrases["pin"])
-    if pool.source == "search":
-        relevance = terms.get("relevance", 0.0)
-        said.append(phrases["close" if relevance >= 0.7 else "fair" if relevance >= 0.35 else "loose"])
-    else:
-        said.append(phrases[pool.source])
-    if matched:
-        said.append(phrases["tags"].format(phrases["comma"].join(match["text"] for match in matched)))
-    if pool.price is not None:
-        said.append(phrases["price"])
-    if terms.get("taste", 0.0) >= _SPEAKS and because["events"]:
-        said.append(phrases["taste"].format(phrases["comma"].join(because["events"])))
-    if terms.get("session", 0.0) >= _SPEAKS and because["session"]:
-        said.append(phrases["session"].format(phrases["comma"].join(because["session"])))
-    if terms.get("session", 0.0) <= -_SPEAKS:
-        said.append(phrases["refused"])
-    said.extend(phrases[name] for name in ("brand", "category") if terms.get(name, 0.0) >= _SPEAKS / 2)
-    if terms.get("price", 0.0) >= _SPEAKS / 2:
-        said.append(phrases["usual"])
-    if terms.get("affinity", 0.0) >= _SPEAKS / 2:
-        said.append(phrases["together" if pool.source == "item" else "affinity"])
-    if pool.source != "popular" and terms.get("popularity", 0.0) >= _SPEAKS:
-        said.append(phrases["popularity"])
-    said.extend(phrases[name] for name in ("bought", "seen", "stock") if terms.get(name, 0.0) < 0.0)
-    if (boost := terms.get("boost", 0.0)) != 0.0:
-        said.append(phrases["boosted" if boost > 0.0 else "lowered"])
-    if "bury" in rules:
-        said.append(phrases["bury"])
-    elif not rules and place.rank != place.rank_by_score:
-        way = "up" if place.rank < place.rank_by_score else "down"
-        said.append(phrases[way].format(place.rank_by_score))
-    text = phrases["semicolon"].join(said) + phrases["stop"]
-    return text[:1].upper() + text[1:]
+class _Sentence:
+    """What is said of the products of one answer: only terms that some of them have are looked for."""
+
+    def __init__(self, pool: Pool, names: Sequence[str], language: str) -> None:
+        self._phrases = phrases = PHRASES[language]
+        self._search = pool.source == "search"
+        self._source = "" if self._search else phrases[pool.source]
+        self._priced = pool.price is not None
+        speaking = [
+            ("brand", _SPEAKS / 2, "brand"),
+            ("category", _SPEAKS / 2, "category"),
+            ("price", _SPEAKS / 2, "usual"),
+            ("affinity", _SPEAKS / 2, "together" if pool.source == "item" else "affinity"),
+        ]
+        if pool.source != "popular":
+            speaking.append(("popularity", _SPEAKS, "popularity"))
+        self._speaking = [(name, least, phrases[said]) for name, least, said in speaking if name in names]
+        self._against = [(name, phrases[name]) for name in ("bought", "seen", "stock") if name in names]
+
+    def of(
+        self,
+        terms: dict[str, float],
+        rank: int,
+        rank_by_score: int,
+        matched: list[dict[str, str]],
+        events: list[str],
+        session: list[str],
+        rules: list[str],
+    ) -> str:
+        """The sentence of the product at ``rank``; ``rank_by_score`` is where its score would put it."""
+        phrases, term = self._phrases, terms.get
+        said = [phrases["pin"]] if "pin" in rules else []
+        if self._search:
+            relevance = term("relevance", 0.0)
+            said.append(phrases["close" if relevance >= 0.7 else "fair" if relevance >= 0.35 else "loose"])
+        else:
+            said.append(self._source)
+        if matched:
+            asked = phrases["comma"].join([match["text"] for match in matched])
+            said.append(phrases["tags"].format(asked))
+        if self._priced:
+            said.append(phrases["price"])
+        if events and term("taste", 0.0) >= _SPEAKS:
+            said.append(phrases["taste"].format(phrases["comma"].join(events)))
+        if session and term("session", 0.0) >= _SPEAKS:
+            said.append(phrases["session"].format(phrases["comma"].join(session)))
+        if term("session", 0.0) <= -_SPEAKS:
+            said.append(phrases["refused"])
+        for name, least, phrase in self._speaking:
+            if term(name, 0.0) >= least:
+                said.append(phrase)
+        for name, phrase in self._against:
+            if term(name, 0.0) < 0.0:
+                said.append(phrase)
+        if (boost := term("boost", 0.0)) != 0.0:
+            said.append(phrases["boosted" if boost > 0.0 else "lowered"])
+        if "bury" in rules:
+            said.append(phrases["bury"])
+        elif not rules and rank != rank_by_score:
+            said.append(phrases["up" if rank < rank_by_score else "down"].format(rank_by_score))
+        text = phrases["semicolon"].join(said) + phrases["stop"]
+        return text[:1].upper() + text[1:]

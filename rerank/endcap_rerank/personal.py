@@ -39,13 +39,13 @@ def affinity(embeddings: Floats, taste: Taste) -> Affinity:
     Args:
         embeddings: float32 [n, D] of the candidates.
     """
-    likeness: Floats = (embeddings @ taste.vectors.T).T  # sooner done with the larger matrix first
-    if len(embeddings):
-        likeness -= likeness.mean(axis=1, keepdims=True)
+    likeness: Floats = embeddings @ taste.vectors.T  # sooner done with the larger matrix first
+    if count := len(embeddings):
+        likeness -= np.full(count, 1.0 / count, np.float32) @ likeness  # sooner than ``mean``
     np.maximum(likeness, 0.0, out=likeness)
-    raw = taste.weights @ likeness
+    raw = likeness @ taste.weights
     largest = float(np.abs(raw).max(initial=0.0))
-    return Affinity(raw / np.float32(largest + TYPICAL_LIKENESS), likeness)
+    return Affinity(raw / np.float32(largest + TYPICAL_LIKENESS), likeness.T)
 
 
 TYPICAL_CHANCE = 0.01

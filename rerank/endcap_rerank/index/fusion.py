@@ -112,7 +112,9 @@ def redirected(
 
 
 def _spread(scores: NDArray[np.float32]) -> NDArray[np.float32]:
-    low, high = scores.min(initial=np.inf), scores.max(initial=-np.inf)
+    if not len(scores):
+        return scores
+    low, high = scores[scores.argmin()], scores[scores.argmax()]
     if not high > low:
         return np.ones_like(scores)
     spread: NDArray[np.float32] = (scores - low) / (high - low)
@@ -120,5 +122,5 @@ def _spread(scores: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _share(scores: NDArray[np.float32]) -> NDArray[np.float32]:
-    high = scores.max(initial=0.0)
+    high = scores[scores.argmax()] if len(scores) else np.float32(0.0)
     return scores / high if high > 0 else np.zeros_like(scores)

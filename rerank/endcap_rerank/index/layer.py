@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from endcap_rerank.index.build import Index
 from endcap_rerank.index.catalog import Columns
 from endcap_rerank.index.lexical import LexicalIndex
+from endcap_rerank.index.selection import distinct
 from endcap_rerank.index.words import NUMBERS
 from endcap_rerank.product import Product
 
@@ -210,7 +211,7 @@ class Layer:
         """
         near, closeness = self.nearest(vector, count, passing)
         worded = LexicalIndex.best(bm25, count, passing)
-        rows, first = np.unique(np.concatenate([near, worded]), return_index=True)
+        rows, first = distinct(np.concatenate([near, worded]))
         return rows, np.concatenate([closeness, self.closeness(worded, vector)])[first]
 
     def closeness(self, rows: NDArray[np.int64], vector: NDArray[np.float32]) -> NDArray[np.float32]:

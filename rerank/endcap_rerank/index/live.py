@@ -20,7 +20,7 @@ from endcap_rerank.index.lexical import LexicalIndex
 from endcap_rerank.index.passing import LiveFilters, Passing
 from endcap_rerank.index.reading import Reading, read_query
 from endcap_rerank.index.segments import SegmentFolder
-from endcap_rerank.index.selection import best
+from endcap_rerank.index.selection import best, distinct
 from endcap_rerank.index.swap import SegmentWatch
 from endcap_rerank.product import Product
 
@@ -187,7 +187,7 @@ class LiveIndex(LiveFilters):
         for place, one in enumerate(asked):
             alike.setdefault(id(one.passing[0]), []).append(place)
         for places in alike.values():
-            vectors = np.stack([asked[place].vector for place in places])
+            vectors = np.array([asked[place].vector for place in places])
             found = self.index.dense.search_many(vectors, count, asked[places[0]].passing[0])
             nearest.update(zip(places, found, strict=True))
         return [self._found(one, nearest[place], count, lexical_weight) for place, one in enumerate(asked)]
@@ -250,7 +250,7 @@ class LiveIndex(LiveFilters):
         if len(named):
             worded = np.union1d(worded, named[named < index.count])
         near, closeness = nearest
-        rows, first_of = np.unique(np.concatenate([near, worded]), return_index=True)
+        rows, first_of = distinct(np.concatenate([near, worded]))
         dense = np.concatenate([closeness, index.dense.scores(worded, vector)])[first_of]
         found = [(rows, dense, reading.scores[rows], np.ones(len(rows), bool))]
         for (first, part), passing in zip(self._parts(), asked.passing[1:], strict=True):

@@ -129,11 +129,12 @@ class SegmentFolder:
 
     def __init__(self, state: Path, release: str) -> None:
         self.path = state / FOLDER / release
+        self._current = str(self.path / CURRENT)
 
     def current(self) -> str:
         """Name of the segment that serves, "" without one; microseconds."""
         try:
-            return os.readlink(self.path / CURRENT)
+            return os.readlink(self._current)
         except OSError:
             return ""
 

@@ -59,6 +59,15 @@ def top(
     return found[: loops.top(np.ascontiguousarray(scores), count, above, passing, found)]
 
 
+def distinct(rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The distinct ``rows`` [n], ascending, and where each stands first; sooner than ``np.unique``."""
+    order = rows.argsort(kind="stable")
+    ordered = rows[order]
+    first = np.ones(len(rows), bool)
+    np.not_equal(ordered[1:], ordered[:-1], out=first[1:])
+    return ordered[first], order[first]
+
+
 def leading(scores: NDArray[np.float32], count: int) -> NDArray[np.int64] | None:
     """Ascending positions of a small part of ``scores`` [n] that has the ``count`` highest and their ties.
 

@@ -114,7 +114,8 @@ def measure(
         "kernel, caps, windows, pins), those where a step takes what the reference would not, ties within "
         f"1e-4 of gain aside. rerank_stage: searches in process, {products} products with clustered vectors, "
         "shoppers with 40 events each, 200 candidates, DPP 20 with caps of 2 a brand and 3 a category, "
-        "explained; tokenizing and encoding not included. "
+        "explained; tokenizing and encoding not included; the round of the lowest median of "
+        f"{rerank_stage.ROUNDS}, {rerank_stage.PAUSE:g} s apart. "
         f"Load average at the end: {load:.1f} on {os.cpu_count()} cores."
     )
     return Report("diversify", figures, notes)

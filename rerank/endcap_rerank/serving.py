@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import math
 import time
 from collections import Counter
@@ -99,6 +100,9 @@ class Served:
         # All instances share the line: a release that is served beside the current one leaves it alone.
         if made is not None and args["model_name"] == model:
             self.measures.set(RELEASED.name, datetime.fromisoformat(made).timestamp())
+        # What was imported stays. A search in whose middle the collector walks all of it takes 10 to 60 ms longer.
+        gc.collect()
+        gc.freeze()
 
     def close(self) -> None:
         """Hand over the last sums."""

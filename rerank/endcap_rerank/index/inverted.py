@@ -40,8 +40,9 @@ _BLOCK = 32
 _TRAINING_VECTORS = 48
 """For each centre; faiss asks for at least 39."""
 _ROUNDS = 8
-_ONE_BY_ONE = 10
-"""faiss's name for the search that takes query after query and list after list; the quickest one here."""
+_ONE_BY_ONE = 11
+"""faiss's name for the search that takes query after query and list after list, and keeps more than is wanted
+until the end; the quickest one here."""
 _ADDED_AT_ONCE = 65_536
 _ROWS_READ = 3.5
 """Passing rows in the lists that are read, for each one wanted, under a filter without neighbourhoods."""

@@ -100,7 +100,7 @@ class Served:
         # All instances share the line: a release that is served beside the current one leaves it alone.
         if made is not None and args["model_name"] == model:
             self.measures.set(RELEASED.name, datetime.fromisoformat(made).timestamp())
-        # What was imported stays, and a search in whose middle the collector walks it takes 10 to 60 ms longer.
+        # What was imported stays; a search in whose middle the collector walks it takes 10 to 60 ms longer.
         gc.collect()
         gc.freeze()
 

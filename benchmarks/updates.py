@@ -6,6 +6,7 @@ import json
 import random
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ import numpy as np
 from endcap_rerank.catalog_store import CatalogStore
 from endcap_rerank.index import Index, LiveIndex, build_index
 from endcap_rerank.index.segments import SegmentFolder
+from endcap_rerank.keeping_up import SWITCH_INTERVAL, KeepingUp
 from endcap_rerank.product import Product
 from numpy.typing import NDArray
 
@@ -155,6 +157,7 @@ def _delays(acknowledged: NDArray[np.float64], record: NDArray[np.float64]) -> N
 
 def search_for(folder: Path, number: int, seconds: float) -> None:
     """In a process of its own: searches at a steady rate; keeps [start, ms, last change seen] of each."""
+    sys.setswitchinterval(SWITCH_INTERVAL)
     live = _opened(folder)
     queries = fill(Mixture.make(0), 500, 4)[0]
     record: list[tuple[float, float, float]] = []
@@ -162,14 +165,18 @@ def search_for(folder: Path, number: int, seconds: float) -> None:
     sys.stdout.write(f"{start}\n")
     sys.stdout.flush()
     pause = READERS / SEARCHES
+    turn = threading.Lock()
+    keeping = KeepingUp(live.refresh, turn)  # as the models do that search
     while (due := start + (len(record) + number / READERS) * pause) < start + seconds + 1.0:
         _sleep_until(due)
         began = time.monotonic()
-        live.refresh()
-        turn = len(record)
-        live.retrieve(f"{_COLOURS[turn % 8]} {_THINGS[turn % 12]}", queries[turn % 500], count=200)
+        with turn:
+            live.refresh()
+            asked = len(record)
+            live.retrieve(f"{_COLOURS[asked % 8]} {_THINGS[asked % 12]}", queries[asked % 500], count=200)
         # From when it was due: a search that waits for the one before it is late for the shopper, too.
         record.append((began, 1e3 * (time.monotonic() - due), float(live.seq)))
+    keeping.close()
     np.save(folder / f"reader-{number}.npy", np.array(record))
 
 

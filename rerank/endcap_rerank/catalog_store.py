@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import orjson
 from numpy.typing import NDArray
 
 from endcap_rerank.catalog_file import CatalogFile, number_after
@@ -62,7 +63,14 @@ class Change:
     @property
     def fields(self) -> dict[str, Any]:
         """The fields of the product that are there, decoded; empty when it was deleted."""
-        return {} if self.document is None else json.loads(self.document)
+        if self.document is None:
+            return {}
+        fields: dict[str, Any]
+        try:
+            fields = orjson.loads(self.document)
+        except orjson.JSONDecodeError:  # NaN, or a number of more than 64 bits, that another version wrote
+            fields = json.loads(self.document)
+        return fields
 
     @property
     def product(self) -> Product | None:

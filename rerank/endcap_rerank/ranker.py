@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -21,6 +22,7 @@ from endcap_rerank.explain import explain
 from endcap_rerank.filters import Filters
 from endcap_rerank.index import Index, LiveIndex
 from endcap_rerank.index.segments import SegmentFolder
+from endcap_rerank.keeping_up import KeepingUp
 from endcap_rerank.learned import LearnedRelevance
 from endcap_rerank.milvus import MilvusAddress, MilvusDense
 from endcap_rerank.options import Options
@@ -40,6 +42,9 @@ CATALOG_FILE = "catalog.db"
 
 class Ranker:
     """Search and recommendation over one release. One thread at a time; any number of processes.
+
+    Whoever goes from stage to stage while ``keep_up`` is at work holds ``turn`` meanwhile; other methods take
+    it themselves.
 
     The answer to a request depends on the release, the stores and the request alone: nothing of a
     shopper lives in the process.
@@ -69,6 +74,7 @@ class Ranker:
         self._profiles = Profiles(events, index, limit=events_per_user)
         self._changes = CatalogChanges(index)
         self._recent = Recent()
+        self.turn = threading.RLock()
 
     @classmethod
     def open(cls, release: Release, settings: Settings) -> Ranker:
@@ -134,7 +140,8 @@ class Ranker:
             InvalidInputError: a vector does not fit.
             StoreError: nothing was stored.
         """
-        return self.index.upsert(items)
+        with self.turn:
+            return self.index.upsert(items)
 
     def delete(self, ids: Sequence[str]) -> int:
         """Take products out of the catalogue.
@@ -142,7 +149,12 @@ class Ranker:
         Raises:
             StoreError: nothing was stored.
         """
-        return self.index.delete(ids)
+        with self.turn:
+            return self.index.delete(ids)
+
+    def keep_up(self) -> KeepingUp:
+        """Take in changes of the catalogue between searches, from now until what is returned is closed."""
+        return KeepingUp(self._took_in, self.turn)
 
     # Stages ------------------------------------------------------------------------------------------
 
@@ -240,11 +252,17 @@ class Ranker:
             return self.weights.affinity * pool.openness
         return self.weights.together if pool.source == "item" else 0.0
 
+    def _took_in(self) -> bool:
+        before = self.index.seq
+        self.take_in()
+        return self.index.seq != before
+
     def _answered(self, request: SearchRequest | RecommendRequest) -> Ranked:
-        pool = self.retrieve(request)
-        scored = self.rank(request, pool)
-        selected = self.diversify(request, pool, scored)
-        return self.answer(request, pool, scored, selected)
+        with self.turn:
+            pool = self.retrieve(request)
+            scored = self.rank(request, pool)
+            selected = self.diversify(request, pool, scored)
+            return self.answer(request, pool, scored, selected)
 
     def _explanations(
         self, ids: list[str], pool: Pool, scored: Scored, selected: Selected, options: Options

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import math
+import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -20,6 +21,7 @@ from endcap_rerank.deployed import deployed_release
 from endcap_rerank.errors import CancelledError, EndcapError, InvalidInputError
 from endcap_rerank.events import Event
 from endcap_rerank.filters import Filters
+from endcap_rerank.keeping_up import SWITCH_INTERVAL, KeepingUp
 from endcap_rerank.masking import CARD, EMAIL, PHONE
 from endcap_rerank.metrics import FAILED, RELEASED, REPEATED, SIMILARITY, STAGES, Measures
 from endcap_rerank.metrics_page import MetricsPage
@@ -93,6 +95,7 @@ class Served:
         self.log = ServingLog(triton.Logger, model, self.release.id, self.version)
         self._triton = triton
         self._ended = 0.0
+        self._keeping: KeepingUp | None = None
         self._callers = Callers()
         self._answers = Answers()
         self._page = MetricsPage(triton, self.measures, self.release, args["model_version"])
@@ -104,14 +107,21 @@ class Served:
         gc.collect()
         gc.freeze()
 
+    def keep_up(self, ranker: Ranker) -> None:
+        """Have the ranker take in changes of the catalogue between requests."""
+        sys.setswitchinterval(SWITCH_INTERVAL)
+        self._keeping = ranker.keep_up()
+
     def close(self) -> None:
         """Hand over the last sums."""
+        if self._keeping is not None:
+            self._keeping.close()
         self._page.close()
 
     def answered(self, ranker: Ranker, asked: SearchRequest | RecommendRequest, request: Any) -> Ranked:
         """Answer one row of a request, measured, stage by stage or as it was answered before.
 
-        One that took ``ENDCAP_SLOW_MS`` is logged.
+        The catalogue stays the same meanwhile. One that took ``ENDCAP_SLOW_MS`` is logged.
 
         Args:
             request: Triton's, which knows whether its caller still waits.
@@ -120,6 +130,10 @@ class Served:
             InvalidInputError: as ``Ranker.search`` and ``Ranker.recommend`` do.
             CancelledError: nobody waits for the answer any more.
         """
+        with ranker.turn:
+            return self._answered(ranker, asked, request)
+
+    def _answered(self, ranker: Ranker, asked: SearchRequest | RecommendRequest, request: Any) -> Ranked:
         clock = time.perf_counter
         marks = [clock()]
         stale = ranker.take_in()

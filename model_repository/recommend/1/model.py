@@ -10,6 +10,7 @@ class TritonPythonModel:
     def initialize(self, args):
         self.served = Served("recommend", pb_utils, args)
         self.ranker = Ranker.open(self.served.release, self.served.settings)
+        self.served.keep_up(self.ranker)
 
     def execute(self, requests):
         return [self.answer(request) for request in requests]

@@ -11,6 +11,7 @@ class TritonPythonModel:
     def initialize(self, args):
         self.served = Served("rerank", pb_utils, args)
         self.ranker = Ranker.open(self.served.release, self.served.settings)
+        self.served.keep_up(self.ranker)
         self.tickets = Tickets(self.served.settings.state)
 
     def execute(self, requests):

@@ -7,6 +7,8 @@ found by binary search in the sorted array of its 64-bit hashes.
 from __future__ import annotations
 
 import mmap
+import sys
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from hashlib import blake2b
 from itertools import pairwise
@@ -61,9 +63,14 @@ class StringTable:
         self._blob: mmap.mmap | bytes = open_blob(directory / f"{name}.bin")
         self._offsets = open_array(directory, f"{name}.offsets")
         self._folded = folded
-        empty = np.zeros(0, np.uint64)
-        self._hashes: NDArray[Any] = open_array(directory, f"{name}.hashes") if findable else empty
-        self._order: NDArray[Any] = open_array(directory, f"{name}.order") if findable else empty
+        hashes: Any = np.zeros(0, np.uint64)
+        self._order: NDArray[Any] = np.zeros(0, np.int32)
+        if findable:
+            hashes, self._order = (
+                open_array(directory, f"{name}.hashes"),
+                open_array(directory, f"{name}.order"),
+            )
+        self._hashes = memoryview(hashes)
         self._found: dict[str, int] = {}
 
     def __len__(self) -> int:
@@ -98,9 +105,9 @@ class StringTable:
 
     def _search(self, text: str) -> int:
         key = fold(text) if self._folded else text
-        wanted = np.frombuffer(_digest(key), np.uint64)[0]
-        at = int(self._hashes.searchsorted(wanted))
-        while at < len(self._hashes) and self._hashes[at] == wanted:
+        hashes, wanted = self._hashes, int.from_bytes(_digest(key), sys.byteorder)
+        at = bisect_left(hashes, wanted)  # of one number sooner than numpy's
+        while at < len(hashes) and hashes[at] == wanted:
             position = int(self._order[at])
             found = self[position]
             if (fold(found) if self._folded else found) == key:

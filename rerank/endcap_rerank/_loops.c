@@ -1,7 +1,7 @@
 /* The loops of a search that numpy makes slow: many steps over few numbers, and choices that depend on each other.
  *
- * endcap_rerank/loops.py says what each function does, and what is done where this could not be compiled. Arguments
- * are buffers, C-contiguous, of the types that loops.py passes; sizes are checked against each other here.
+ * _loops.pyi says what each function does, loops.py what is done where this could not be compiled. Arrays are buffers,
+ * C-contiguous, of the types that _loops.pyi names; here their sizes are checked against each other.
  */
 #define PY_SSIZE_T_CLEAN
 #define Py_LIMITED_API 0x030B0000 /* one build for Python 3.11 and later */
@@ -12,8 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* One build for all processors: the loader takes the variant for the one it finds. */
-#if defined(__x86_64__) && defined(__linux__) && defined(__GLIBC__) && defined(__GNUC__) && !defined(__clang__)
+/* One build for all processors: the loader takes the variant for the one it finds. GCC knows these names from 12 on. */
+#if defined(__x86_64__) && defined(__linux__) && defined(__GLIBC__) && !defined(__clang__) && __GNUC__ >= 12
 #define EACH_PROCESSOR __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #else
 #define EACH_PROCESSOR

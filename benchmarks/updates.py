@@ -15,7 +15,7 @@ import numpy as np
 from endcap_rerank.catalog_store import CatalogStore
 from endcap_rerank.index import Index, LiveIndex, build_index
 from endcap_rerank.index.segments import SegmentFolder
-from endcap_rerank.keeping_up import SWITCH_INTERVAL, KeepingUp
+from endcap_rerank.keeping_up import KeepingUp
 from endcap_rerank.product import Product
 from numpy.typing import NDArray
 
@@ -157,7 +157,6 @@ def _delays(acknowledged: NDArray[np.float64], record: NDArray[np.float64]) -> N
 
 def search_for(folder: Path, number: int, seconds: float) -> None:
     """In a process of its own: searches at a steady rate; keeps [start, ms, last change seen] of each."""
-    sys.setswitchinterval(SWITCH_INTERVAL)
     live = _opened(folder)
     queries = fill(Mixture.make(0), 500, 4)[0]
     record: list[tuple[float, float, float]] = []

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import math
-import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -21,7 +20,7 @@ from endcap_rerank.deployed import deployed_release
 from endcap_rerank.errors import CancelledError, EndcapError, InvalidInputError
 from endcap_rerank.events import Event
 from endcap_rerank.filters import Filters
-from endcap_rerank.keeping_up import SWITCH_INTERVAL, KeepingUp
+from endcap_rerank.keeping_up import KeepingUp
 from endcap_rerank.masking import CARD, EMAIL, PHONE
 from endcap_rerank.metrics import FAILED, RELEASED, REPEATED, SIMILARITY, STAGES, Measures
 from endcap_rerank.metrics_page import MetricsPage
@@ -109,7 +108,6 @@ class Served:
 
     def keep_up(self, ranker: Ranker) -> None:
         """Have the ranker take in changes of the catalogue between requests."""
-        sys.setswitchinterval(SWITCH_INTERVAL)
         self._keeping = ranker.keep_up()
 
     def close(self) -> None:

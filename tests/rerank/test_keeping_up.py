@@ -8,14 +8,8 @@ from endcap_rerank.catalog_store import CatalogStore
 from endcap_rerank.errors import StoreError
 from endcap_rerank.keeping_up import KeepingUp
 from endcap_rerank.ranker import CATALOG_FILE
+from processes import wait_until
 from ranking_shop import embed, open_ranker, products
-
-
-def until(true, seconds=20.0):
-    ends = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < ends, "it did not happen in time"
-        time.sleep(0.005)
 
 
 def test_what_another_process_stores_is_taken_in_without_a_search(tmp_path):
@@ -24,10 +18,10 @@ def test_what_another_process_stores_is_taken_in_without_a_search(tmp_path):
     keeping = ranker.keep_up()
     try:
         other.delete(["p1"])
-        until(lambda: ranker.index.row("p1") is None)
+        wait_until(lambda: ranker.index.row("p1") is None)
         product = products()[0]
         other.upsert([(product, embed(product.encoder_text()))], ranker.index.index.encoder_id)
-        until(lambda: ranker.index.row(product.id) is not None)
+        wait_until(lambda: ranker.index.row(product.id) is not None)
     finally:
         keeping.close()
 
@@ -40,7 +34,7 @@ def test_nothing_changes_while_a_search_has_the_turn(tmp_path):
             CatalogStore(tmp_path / "state" / CATALOG_FILE).delete(["p1"])
             time.sleep(3 * keeping_up.IDLE_PAUSE)
             assert ranker.index.row("p1") is not None
-        until(lambda: ranker.index.row("p1") is None)
+        wait_until(lambda: ranker.index.row("p1") is None)
     finally:
         keeping.close()
 
@@ -58,7 +52,7 @@ def test_it_looks_often_while_there_are_changes_and_seldom_otherwise(monkeypatch
     time.sleep(0.55)
     quiet = len(looks)
     changed.set()
-    until(lambda: len(looks) >= quiet + 20)
+    wait_until(lambda: len(looks) >= quiet + 20)
     changed.clear()
     time.sleep(0.6)
     since = len([look for look in looks if look > time.monotonic() - 0.25])
@@ -82,8 +76,8 @@ def test_a_store_that_cannot_be_read_does_not_end_it(tmp_path, monkeypatch):
     try:
         with monkeypatch.context() as patch:
             patch.setattr(CatalogStore, "version", down)
-            until(lambda: len(asked) >= 2)
+            wait_until(lambda: len(asked) >= 2)
         CatalogStore(tmp_path / "state" / CATALOG_FILE).delete(["p1"])
-        until(lambda: ranker.index.row("p1") is None)
+        wait_until(lambda: ranker.index.row("p1") is None)
     finally:
         keeping.close()

@@ -66,10 +66,8 @@ class StringTable:
         hashes: Any = np.zeros(0, np.uint64)
         self._order: NDArray[Any] = np.zeros(0, np.int32)
         if findable:
-            hashes, self._order = (
-                open_array(directory, f"{name}.hashes"),
-                open_array(directory, f"{name}.order"),
-            )
+            hashes = open_array(directory, f"{name}.hashes")
+            self._order = open_array(directory, f"{name}.order")
         self._hashes = memoryview(hashes)
         self._found: dict[str, int] = {}
 
